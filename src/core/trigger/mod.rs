@@ -1,0 +1,142 @@
+//! Triggers: pure functions from an instant to the next fire time.
+//!
+//! Owns every rule that says *when*. It must not know jobs, runs or the clock. Every trigger answers
+//! strictly after the instant it is asked for, or "never", in bounded time.
+
+use std::time::Duration;
+
+use super::civil::Zone;
+use super::cron::{Cron, DstRules};
+use super::instant::Timestamp;
+use super::name::Name;
+
+/// What makes a job due.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Firing {
+    /// The clock.
+    Clock(Schedule),
+    /// `on = "startup"`.
+    Startup,
+    /// `on = "shutdown"`.
+    Shutdown,
+    /// Other jobs' ends: all of them since the job's own last start.
+    After(Box<[Dependency]>),
+}
+
+/// One job whose end another job waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Dependency {
+    /// The job waited for.
+    pub job: Name,
+    /// Which of its ends counts.
+    pub on: DependencyOn,
+}
+
+/// Which end of a job counts for those that wait for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DependencyOn {
+    /// `succeeded`.
+    Success,
+    /// `failed`, `timed_out` or `lost`.
+    Failure,
+    /// Any final status of a run that was started.
+    Any,
+}
+
+/// A clock trigger with the bounds around it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    /// The rule.
+    pub trigger: Trigger,
+    /// The zone whose wall clock it reads, and in which it is shown.
+    pub zone: Zone,
+    /// No fire time before this instant.
+    pub start: Option<Timestamp>,
+    /// No fire time after this instant.
+    pub end: Option<Timestamp>,
+    /// The longest delay put on top of a fire time.
+    pub jitter: Duration,
+}
+
+/// What a time change did to a fire time, for `next` and the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FireNote {
+    /// The wall time does not exist that day: moved to the end of the gap (TIME.md rule 27).
+    Gap,
+    /// The wall time comes twice that day: this is the first pass (rule 29).
+    FoldFirst,
+    /// The wall time comes twice that day: this is the second pass.
+    FoldSecond,
+}
+
+/// A rule that says when; see the file of each kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Trigger {
+    /// `cron = "..."` or `cron = { .. }`.
+    Cron(Box<CronTrigger>),
+    /// `every = "..."`: `anchor + k * interval`, k >= 1 (or k >= 0 where the schedule has a `start`).
+    Every(Duration),
+    /// `at = "..."`.
+    At(At),
+    /// `any = [..]`: the earliest of its members.
+    Any(Box<[Schedule]>),
+    /// `all = [..]`: the instants on which all members agree.
+    All(Box<[Schedule]>),
+}
+
+/// A cron expression and what time changes do to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CronTrigger {
+    /// The compiled expression.
+    pub cron: Cron,
+    /// What time changes do to it when it is fixed-time.
+    pub dst: DstRules,
+}
+
+/// One instant, with the wall time it was written as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct At {
+    /// The instant.
+    pub at: Timestamp,
+    /// As written.
+    pub text: Box<str>,
+    /// What a time change did to it.
+    pub note: Option<FireNote>,
+}
+
+/// Fire times of a stretch of time, counted without a list of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fires {
+    /// How many; at least 1.
+    pub count: u64,
+    /// The first of them.
+    pub first: Timestamp,
+    /// The last of them.
+    pub last: Timestamp,
+}
+
+impl Schedule {
+    /// Returns the first fire time strictly after `after`; `None` = never again.
+    ///
+    /// `anchor` is the job's stored origin of intervals (TIME.md rule 43). Bounded: at most a few milliseconds,
+    /// also for `all` and for dates that never come.
+    pub fn next_after(&self, anchor: Timestamp, after: Timestamp) -> Option<Timestamp> {
+        let _ = (anchor, after);
+        None
+    }
+
+    /// Counts the fire times in `(after, through]`; `None` = there are none.
+    ///
+    /// Time and memory do not grow with the count for intervals, and only with the number of days for cron:
+    /// 30 days of a one-second interval cost microseconds.
+    pub fn fires_between(&self, anchor: Timestamp, after: Timestamp, through: Timestamp) -> Option<Fires> {
+        let _ = (anchor, after, through);
+        None
+    }
+
+    /// Says what a time change did to a fire time of this schedule.
+    pub fn note_at(&self, at: Timestamp) -> Option<FireNote> {
+        let _ = at;
+        None
+    }
+}

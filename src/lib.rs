@@ -1,0 +1,4 @@
+//! jobctl runs commands on a schedule.
+
+pub mod core;
+pub mod protocol;
