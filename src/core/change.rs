@@ -18,9 +18,6 @@ pub enum Change {
     /// Takes an occurrence (or a manual request): inserts a `queued` run and moves the job's cursor.
     /// Refused, with nothing written, when the ledger already has a row for (job, fire time).
     Claim(Claim),
-    /// Withdraws a claim that was never started: deletes the row and sets the cursor back, so that the
-    /// occurrence is due again.
-    Unclaim { run: RunId, job: Name, cursor: Option<Timestamp> },
     /// Records fire times that led to no run, one row for all of them, and moves the job's cursor.
     /// An occurrence that already has a row is left as it is.
     Gap(Gap),
@@ -41,8 +38,8 @@ pub enum Change {
     Finished(Finish),
     /// Sets a job's cursor: every fire time up to it has its outcome.
     Cursor { job: Name, cursor: Timestamp },
-    /// Sets a job's interval anchor.
-    Anchor { job: Name, anchor: Timestamp },
+    /// Begins to keep a job's schedule, or begins anew because its trigger has changed.
+    Track { job: Name, cursor: Timestamp, anchor: Timestamp, trigger: String },
     /// Sets or ends a job's pause.
     Pause { job: Name, pause: Option<Pause> },
     /// Remembers which dependencies of an `after` job have come true since its last start.
