@@ -1,4 +1,5 @@
 //! jobctl runs commands on a schedule.
 
 pub mod core;
+pub mod daemon;
 pub mod protocol;

@@ -61,6 +61,8 @@ pub enum Change {
     /// Cuts `missed` and `skipped` rows back to what lies at or before `now`, after the clock was set back;
     /// rows that would keep nothing are deleted.
     Retract { job: Name, rows: Vec<Retraction> },
+    /// Queues a notice for a notifier.
+    Notify(Notice),
     /// Appends to the event sequence.
     Event(Event),
 }
@@ -223,4 +225,61 @@ pub struct Retraction {
     pub run: RunId,
     /// What remains of it: the last fire time and the count, or `None` = nothing.
     pub remains: Option<(Timestamp, u64)>,
+}
+
+/// What a notifier is to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Which notifier.
+    pub notifier: Name,
+    /// About which job.
+    pub job: Name,
+    /// About which run, if one is meant.
+    pub run: Option<RunId>,
+    /// When it became true.
+    pub at: Timestamp,
+    /// What became true.
+    pub kind: NoticeKind,
+}
+
+/// What became true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// A run started (pings only).
+    Started,
+    /// A run ended well.
+    Succeeded,
+    /// A run ended badly.
+    Failed,
+    /// A run ended well after one that did not.
+    Recovered,
+    /// The job has not succeeded for longer than it should.
+    Overdue,
+}
+
+impl NoticeKind {
+    /// Every kind.
+    pub const ALL: [NoticeKind; 5] = [
+        NoticeKind::Started,
+        NoticeKind::Succeeded,
+        NoticeKind::Failed,
+        NoticeKind::Recovered,
+        NoticeKind::Overdue,
+    ];
+
+    /// Returns the word for the kind, as in the store and in messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            NoticeKind::Started => "started",
+            NoticeKind::Succeeded => "succeeded",
+            NoticeKind::Failed => "failed",
+            NoticeKind::Recovered => "recovered",
+            NoticeKind::Overdue => "overdue",
+        }
+    }
+
+    /// Finds the kind for a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        NoticeKind::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
 }

@@ -8,5 +8,7 @@ pub mod event;
 pub mod instant;
 pub mod job;
 pub mod name;
+pub mod policy;
 pub mod run;
+pub mod scheduler;
 pub mod trigger;
