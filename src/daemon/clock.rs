@@ -32,7 +32,7 @@ pub fn now() -> Now {
 }
 
 /// An alarm on both clocks.
-pub(crate) struct Alarm {
+pub struct Alarm {
     wall: AsyncFd<OwnedFd>,
     mono: AsyncFd<OwnedFd>,
     armed: Wakeup,
@@ -43,7 +43,7 @@ impl Alarm {
     ///
     /// # Errors
     /// Where the kernel gives no timer (out of file descriptors).
-    pub(crate) fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let wall = timerfd_create(TimerfdClockId::Realtime, flags)?;
         let mono = timerfd_create(TimerfdClockId::Monotonic, flags)?;
@@ -58,7 +58,7 @@ impl Alarm {
     ///
     /// # Errors
     /// Where the kernel refuses; the loop then falls back on its other events.
-    pub(crate) fn set(&mut self, wakeup: Wakeup, now: Now) -> io::Result<()> {
+    pub fn set(&mut self, wakeup: Wakeup, now: Now) -> io::Result<()> {
         let limit = now.wall.plus(LONGEST_SLEEP);
         let wanted = wakeup.wall.map_or(limit, |at| at.min(limit));
         // An alarm that is close enough to the limit is left alone: an idle daemon sets its timer once a minute.
@@ -79,7 +79,7 @@ impl Alarm {
     }
 
     /// Waits until the alarm goes off or the wall clock is set.
-    pub(crate) async fn wait(&mut self) {
+    pub async fn wait(&mut self) {
         let rang = tokio::select! {
             () = drained(&self.wall) => Rang::Wall,
             () = drained(&self.mono) => Rang::Mono,
