@@ -47,11 +47,7 @@ impl Alarm {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let wall = timerfd_create(TimerfdClockId::Realtime, flags)?;
         let mono = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-        Ok(Alarm {
-            wall: AsyncFd::register_with_interest(wall, Interest::READABLE)?,
-            mono: AsyncFd::register_with_interest(mono, Interest::READABLE)?,
-            armed: Wakeup::default(),
-        })
+        Ok(Alarm { wall: watched(wall)?, mono: watched(mono)?, armed: Wakeup::default() })
     }
 
     /// Sets the alarm to what the scheduler wants, at most a minute away.
@@ -89,6 +85,14 @@ impl Alarm {
             Rang::Mono => self.armed.mono = None,
         }
     }
+}
+
+/// Registers a timer with the runtime.
+fn watched(timer: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: the descriptor is a timerfd that the `AsyncFd` owns: it stays open, and the same file, until the
+    // `AsyncFd` is dropped and takes it out of the runtime again.
+    let watched = unsafe { AsyncFd::register_with_interest(timer, Interest::READABLE) };
+    Ok(watched?)
 }
 
 enum Rang {
