@@ -103,6 +103,7 @@ impl Scheduler {
             started_at: run.started.map(|(wall, _)| wall),
             outcome: progress.and_then(outcome),
             itemised: progress.is_some_and(|progress| progress.itemised),
+            last_success: slot.and_then(|slot| slot.more()).and_then(|more| more.last_success),
         })
     }
 
