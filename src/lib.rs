@@ -2,5 +2,6 @@
 
 pub mod core;
 pub mod daemon;
+pub mod process;
 pub mod protocol;
 pub mod zoneinfo;
