@@ -1,4 +1,5 @@
 //! jobctl runs commands on a schedule.
 
 pub mod core;
+pub mod jobfile;
 pub mod protocol;

@@ -8,5 +8,6 @@ pub mod event;
 pub mod instant;
 pub mod job;
 pub mod name;
+pub mod notifier;
 pub mod run;
 pub mod trigger;
