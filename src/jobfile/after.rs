@@ -13,11 +13,8 @@ use super::reader::{Field, Reader};
 /// The most names that a message shows of a circle.
 const SHOWN: usize = 8;
 
-const ENDS: &[(&str, DependencyOn)] = &[
-    ("success", DependencyOn::Success),
-    ("failure", DependencyOn::Failure),
-    ("any", DependencyOn::Any),
-];
+const ENDS: &[(&str, DependencyOn)] =
+    &[("success", DependencyOn::Success), ("failure", DependencyOn::Failure), ("any", DependencyOn::Any)];
 
 /// The jobs of the set that are defined elsewhere: for a load the added ones, for an added job all others.
 pub trait Peers {

@@ -71,7 +71,7 @@ pub(crate) struct Defaults {
 }
 
 /// Shares equal parts among the jobs of one load.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Interner {
     policies: HashSet<Arc<Policy>>,
     executions: HashSet<Arc<Execution>>,
@@ -79,6 +79,16 @@ pub(crate) struct Interner {
 }
 
 impl Interner {
+    /// Makes an interner that knows the parts of the defaults.
+    pub(crate) fn new(defaults: &Defaults) -> Self {
+        let (policy, execution, about) = defaults.draft.clone().parts();
+        Interner {
+            policies: HashSet::from([policy]),
+            executions: HashSet::from([execution]),
+            abouts: HashSet::from([about]),
+        }
+    }
+
     /// Replaces the parts of a draft by equal ones seen before.
     pub(crate) fn share(&mut self, draft: Draft) -> (Arc<Policy>, Arc<Execution>, Arc<About>) {
         let (policy, execution, about) = draft.parts();

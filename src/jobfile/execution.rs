@@ -90,10 +90,7 @@ fn shell(item: Item<'_>, reader: &mut Reader<'_>) -> Option<PathBuf> {
 /// Reads a file's path, or a table with `file` or `text`.
 fn stdin(item: Item<'_>, reader: &mut Reader<'_>) -> Option<Stdin> {
     const FIELDS: &[Field<Vec<Option<Stdin>>>] = &[
-        Field {
-            key: "file",
-            read: |found, item, reader| found.push(reader.path(item).map(Stdin::File)),
-        },
+        Field { key: "file", read: |found, item, reader| found.push(reader.path(item).map(Stdin::File)) },
         Field {
             key: "text",
             read: |found, item, reader| {

@@ -53,8 +53,7 @@ struct Keys<'d> {
 }
 
 fn read_keys<'d>(table: &'d DeTable<'d>, place: &str, draft: Draft, reader: &mut Reader<'_>) -> Keys<'d> {
-    let mut keys =
-        Keys { draft, triggers: [None; triggers::KEYS.len()], work: [None; work::KEYS.len()] };
+    let mut keys = Keys { draft, triggers: [None; triggers::KEYS.len()], work: [None; work::KEYS.len()] };
     for item in items(table) {
         match ROUTES.get(item.key) {
             Some(Route::Draft(read)) => read(&mut keys.draft, item, reader),

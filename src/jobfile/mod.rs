@@ -28,9 +28,12 @@ mod resolve;
 mod settings;
 mod source;
 mod suggest;
+#[cfg(test)]
+mod tests;
 mod triggers;
 mod units;
 mod work;
+pub mod write;
 
 pub use self::after::{NoPeers, Peers};
 pub use self::diagnostic::{Diagnostic, Severity};

@@ -22,10 +22,7 @@ pub(crate) const FIELDS: &[Field<Draft>] = &[
     },
     Field { key: "pool", read: pool },
     Field { key: "grace", read: |job, item, reader| set(&mut job.policy().grace, grace(item, reader)) },
-    Field {
-        key: "coalesce",
-        read: |job, item, reader| set(&mut job.policy().coalesce, reader.truth(item)),
-    },
+    Field { key: "coalesce", read: |job, item, reader| set(&mut job.policy().coalesce, reader.truth(item)) },
     Field {
         key: "max_instances",
         read: |job, item, reader| set(&mut job.policy().max_instances, reader.number(item, 1..=MANY)),
@@ -290,7 +287,8 @@ fn notifier(item: Item<'_>, reader: &mut Reader<'_>) -> Option<crate::core::name
     }
     let known: Vec<String> = reader.notifiers.iter().map(ToString::to_string).collect();
     let near = reader.suggester.hint(name.as_str(), known.iter().map(String::as_str));
-    let hint = near.unwrap_or_else(|| format!("declare it: [notify.{name}] with mail, webhook, ping or command"));
+    let hint =
+        near.unwrap_or_else(|| format!("declare it: [notify.{name}] with mail, webhook, ping or command"));
     reader.error(item.span, format!("there is no notifier {:?}", name.as_str()), Some(hint));
     None
 }

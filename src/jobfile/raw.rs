@@ -75,6 +75,8 @@ pub(crate) struct SyntaxError {
     pub(crate) span: Span,
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
+    /// True: a key or table that was there already.
+    pub(crate) repeated: bool,
 }
 
 /// Parses a text, and goes on after errors as far as that makes sense.
@@ -96,12 +98,13 @@ fn syntax_error(text: &str, error: &toml::de::Error) -> SyntaxError {
     let found = text.get(range).unwrap_or_default();
     let message = error.message();
     let bare = message.starts_with("string values must be quoted") || message.starts_with("invalid boolean");
+    let repeated = message == "duplicate key";
     let (message, hint) = if bare && found.is_empty() {
         ("there is no value".to_owned(), None)
     } else if bare {
         let hint = format!("text needs quotes: {found:?}");
         (format!("{} is no value", quoted(found)), (found.len() <= 60).then_some(hint))
-    } else if message == "duplicate key" {
+    } else if repeated {
         let hint = "a table has each key, and a file each table, once: delete or rename one".to_owned();
         (format!("{} is there already", quoted(found)), Some(hint))
     } else if message.contains("recurs") {
@@ -109,5 +112,5 @@ fn syntax_error(text: &str, error: &toml::de::Error) -> SyntaxError {
     } else {
         (message.to_owned(), None)
     };
-    SyntaxError { span, message, hint }
+    SyntaxError { span, message, hint, repeated }
 }

@@ -89,10 +89,13 @@ impl<'a> Reader<'a> {
                 break;
             }
         }
-        self.distrusted.push((self.file, start..end.max(start + 1)));
+        // An error at the very end of the text is still on its last line.
+        let end = if end == text.text.len() { end + 1 } else { end };
+        self.distrusted.push((self.file, start..end));
     }
 
-    fn is_distrusted(&self, at: usize) -> bool {
+    /// Says whether a place of the current file has become unreliable.
+    pub(crate) fn is_distrusted(&self, at: usize) -> bool {
         self.distrusted.iter().any(|(file, place)| *file == self.file && place.contains(&at))
     }
 
@@ -260,7 +263,11 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a whole number of a range.
-    pub(crate) fn number<T: TryFrom<i64>>(&mut self, item: Item<'_>, range: RangeInclusive<i64>) -> Option<T> {
+    pub(crate) fn number<T: TryFrom<i64>>(
+        &mut self,
+        item: Item<'_>,
+        range: RangeInclusive<i64>,
+    ) -> Option<T> {
         let DeValue::Integer(written) = item.value else {
             return self.wrong(item, NUMBER);
         };

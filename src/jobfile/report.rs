@@ -24,13 +24,19 @@ fn group(diagnostic: &Diagnostic) -> Group<'_> {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let origin = Origin::path(diagnostic.file.to_string_lossy())
-        .line(diagnostic.line)
-        .char_column(diagnostic.column);
+    let path = diagnostic.file.to_string_lossy();
     let snippet = Snippet::source(diagnostic.source_line.as_str())
         .line_start(diagnostic.line)
         .annotation(AnnotationKind::Primary.span(diagnostic.span.clone()));
-    let group = level.primary_title(diagnostic.message.as_str()).element(origin).element(snippet);
+    let group = level.primary_title(diagnostic.message.as_str());
+    // The renderer counts the column in what it is shown, which for a line that was cut is not the column.
+    let shown = diagnostic.source_line[..diagnostic.span.start].chars().count() + 1;
+    let group = if shown == diagnostic.column {
+        group.element(snippet.path(path))
+    } else {
+        let origin = Origin::path(path).line(diagnostic.line).char_column(diagnostic.column);
+        group.element(origin).element(snippet)
+    };
     match &diagnostic.hint {
         Some(hint) => group.element(Level::HELP.message(normalize_untrusted_str(hint))),
         None => group,

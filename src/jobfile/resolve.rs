@@ -14,14 +14,12 @@ use crate::core::notifier::NotifierSettings;
 use super::after::{self, Peers};
 use super::diagnostic::{Diagnostic, FileText, Problem, Problems, Severity};
 use super::draft::{Defaults, Draft, Interner, Timing};
+use super::job;
 use super::notifiers::notifier;
 use super::raw::{self, Item, Span, items};
 use super::reader::Reader;
-use super::settings::{
-    DAEMON_FIELDS, DaemonSettings, EventHook, HOOK_FIELDS, event_hooks, named, pool,
-};
+use super::settings::{DAEMON_FIELDS, DaemonSettings, EventHook, HOOK_FIELDS, event_hooks, named, pool};
 use super::source::{MAX_FILE_BYTES, Sources};
-use super::job;
 
 /// The sections of a file.
 pub(crate) const SECTIONS: [&str; 8] =
@@ -106,7 +104,8 @@ pub fn load(sources: &Sources, zones: &dyn ZoneSource, peers: &dyn Peers) -> Res
     let mut reader = Reader::new(&files, zones);
     reader.partial = problems.any_error();
     reader.problems = problems;
-    let tables: Vec<DeTable<'_>> = files.iter().enumerate().map(|(file, text)| reader.parse(file, text)).collect();
+    let tables: Vec<DeTable<'_>> =
+        files.iter().enumerate().map(|(file, text)| reader.parse(file, text)).collect();
     let sections = Sections::gather(&tables, &mut reader);
     let set = sections.resolve(peers, &mut reader);
     let failed = reader.problems.any_error();
@@ -141,7 +140,7 @@ pub fn fragment(
     reader.never_is_error = true;
     let table = reader.parse(0, &files[0]);
     let place = Span { start: 0, end: text.lines().next().map_or(0, str::len) };
-    let mut interner = Interner::default();
+    let mut interner = Interner::new(&set.defaults);
     let job = job::job(name, place, Origin::Added, &table, &set.defaults, &mut interner, &mut reader);
     after::check(&[name], peers, &mut reader);
     let failed = reader.problems.any_error();
@@ -303,7 +302,7 @@ impl<'d> Sections<'d> {
 
     fn jobs(&self, defaults: &Defaults, peers: &dyn Peers, reader: &mut Reader<'_>) -> Vec<Arc<Job>> {
         let entries = self.named("jobs", reader);
-        let mut interner = Interner::default();
+        let mut interner = Interner::new(defaults);
         let mut jobs = Vec::with_capacity(entries.len());
         for (file, name, item) in &entries {
             reader.file = *file;
@@ -333,8 +332,13 @@ impl Reader<'_> {
         // What the parser makes of a text with so many errors is not worth reading.
         let hopeless = errors.len() > MAX_SYNTAX_ERRORS;
         for error in errors {
+            // The keys of a table that is there twice are too, mostly; the header says it all.
+            if error.repeated && self.is_distrusted(error.span.start) {
+                continue;
+            }
+            let header = text.text[text.line_start(text.line_of(error.span.start))..].starts_with('[');
             self.syntax_error(error.span, error.message, error.hint);
-            if !hopeless {
+            if !hopeless && (header || !error.repeated) {
                 self.distrust(text, error.span);
             }
         }

@@ -118,10 +118,8 @@ pub(crate) const HOOK_FIELDS: &[Field<Hooks>] = &[
 
 /// Reads one `[pools.NAME]`.
 pub(crate) fn pool(name: &Name, item: Item<'_>, reader: &mut Reader<'_>) -> Option<Pool> {
-    const FIELDS: &[Field<Option<u32>>] = &[Field {
-        key: "workers",
-        read: |workers, item, reader| *workers = reader.number(item, 1..=MANY),
-    }];
+    const FIELDS: &[Field<Option<u32>>] =
+        &[Field { key: "workers", read: |workers, item, reader| *workers = reader.number(item, 1..=MANY) }];
     let table = reader.as_table(item)?;
     let mut workers = None;
     reader.table(table, "a pool", FIELDS, &mut workers);

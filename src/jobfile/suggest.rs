@@ -29,6 +29,9 @@ impl Suggester {
                 break;
             }
             self.left -= 1;
+            if word.len() >= 3 && candidate.starts_with(word) && best.is_none() {
+                best = Some((limit, candidate));
+            }
             if candidate.len().abs_diff(word.len()) > 3 {
                 continue;
             }
@@ -62,6 +65,7 @@ mod tests {
         assert_eq!(suggester.nearest("tiemout", words), Some("timeout"));
         assert_eq!(suggester.nearest("TIMEZONE", words), Some("timezone"));
         assert_eq!(suggester.nearest("retrys", words), Some("retries"));
+        assert_eq!(suggester.nearest("ret", words), Some("retries"));
         assert_eq!(suggester.nearest("colour", words), None);
         assert_eq!(suggester.nearest(&"x".repeat(10_000), words), None);
     }

@@ -9,8 +9,8 @@ use crate::core::cron::{Cron, DstFold, DstGap, DstRules};
 use crate::core::instant::Timestamp;
 use crate::core::trigger::{At, CronTrigger, Firing, Schedule, Trigger};
 
-use super::draft::Timing;
 use super::after;
+use super::draft::Timing;
 use super::raw::{Item, Span, items};
 use super::reader::{Reader, set};
 
@@ -49,6 +49,11 @@ const FOLDS: &[(&str, DstFold)] =
 /// Says whether a key is a trigger key or goes beside one, and which.
 pub(crate) fn slot(key: &str) -> Option<usize> {
     KEYS.iter().position(|known| *known == key)
+}
+
+/// Says whether a key is a trigger key.
+pub(crate) fn is_trigger(key: &str) -> bool {
+    KEYS[..TRIGGERS].contains(&key)
 }
 
 /// Reads the keys beside a trigger that `[defaults]` may have, on top of what is there.
@@ -116,12 +121,7 @@ fn moment(item: Item<'_>, words: &[(&'static str, Firing)], reader: &mut Reader<
 }
 
 /// Finds the one trigger; notes when there is none or several.
-fn only_trigger<'d>(
-    found: &Found<'d>,
-    place: Span,
-    what: &str,
-    reader: &mut Reader<'_>,
-) -> Option<Item<'d>> {
+fn only_trigger<'d>(found: &Found<'d>, place: Span, what: &str, reader: &mut Reader<'_>) -> Option<Item<'d>> {
     let mut given: Vec<Item<'d>> = found[..TRIGGERS].iter().flatten().copied().collect();
     given.sort_by_key(|item| item.key_span.start);
     let Some((first, others)) = given.split_first() else {
@@ -185,12 +185,7 @@ fn interval(item: Item<'_>, reader: &mut Reader<'_>) -> Option<Duration> {
     Some(interval)
 }
 
-fn cron(
-    item: Item<'_>,
-    beside: &Timing,
-    search: Search<'_>,
-    reader: &mut Reader<'_>,
-) -> Option<CronTrigger> {
+fn cron(item: Item<'_>, beside: &Timing, search: Search<'_>, reader: &mut Reader<'_>) -> Option<CronTrigger> {
     let text = reader.text(item)?;
     match Cron::parse(text, search.job) {
         Ok(cron) => Some(CronTrigger { cron, dst: beside.dst }),
@@ -232,8 +227,7 @@ fn members(
 ) -> Option<Box<[Schedule]>> {
     let list = reader.list(item)?;
     if list.len() > MAX_MEMBERS || search.depth >= MAX_DEPTH {
-        let message =
-            format!("{:?} has at most {MAX_MEMBERS} members and {MAX_DEPTH} levels", item.key);
+        let message = format!("{:?} has at most {MAX_MEMBERS} members and {MAX_DEPTH} levels", item.key);
         reader.error(item.span, message, None);
         return None;
     }
@@ -243,12 +237,7 @@ fn members(
     members.into_iter().collect()
 }
 
-fn member(
-    item: Item<'_>,
-    beside: &Timing,
-    search: Search<'_>,
-    reader: &mut Reader<'_>,
-) -> Option<Schedule> {
+fn member(item: Item<'_>, beside: &Timing, search: Search<'_>, reader: &mut Reader<'_>) -> Option<Schedule> {
     let DeValue::Table(table) = item.value else {
         return reader.wrong(item, "a list of tables like { cron = \"0 9 * * *\" }");
     };

@@ -43,9 +43,7 @@ pub(crate) fn resolve(found: &[Option<Item<'_>>; 4], place: Span, reader: &mut R
     match first.key {
         "command" => command_of(first, reader).map(Work::Command),
         "steps" => members(first, Nesting::Steps, reader).map(Work::Steps),
-        _ => {
-            members(first, Nesting::Parallel, reader).map(|steps| Work::Parallel { steps, fail_fast: fast })
-        }
+        _ => members(first, Nesting::Parallel, reader).map(|steps| Work::Parallel { steps, fail_fast: fast }),
     }
 }
 
@@ -118,10 +116,7 @@ struct StepDraft {
 
 const STEP_FIELDS: &[Field<StepDraft>] = &[
     Field { key: "name", read: |step, item, reader| step.name = step_name(item, reader) },
-    Field {
-        key: "command",
-        read: |step, item, reader| step.command = Some(command_of(item, reader)),
-    },
+    Field { key: "command", read: |step, item, reader| step.command = Some(command_of(item, reader)) },
     Field {
         key: "parallel",
         read: |step, item, reader| step.parallel = Some(members(item, Nesting::Parallel, reader)),
@@ -142,7 +137,11 @@ fn step(item: Item<'_>, number: usize, nesting: Nesting, reader: &mut Reader<'_>
     };
     if let (Nesting::Parallel, Some((key, _))) = (nesting, table.get_key_value("parallel")) {
         let span = Span::of(&key.span());
-        reader.error(span, "\"parallel\" inside \"parallel\"", Some("put the commands in one list".to_owned()));
+        reader.error(
+            span,
+            "\"parallel\" inside \"parallel\"",
+            Some("put the commands in one list".to_owned()),
+        );
         return None;
     }
     let mut draft = StepDraft::default();
@@ -175,7 +174,8 @@ fn step(item: Item<'_>, number: usize, nesting: Nesting, reader: &mut Reader<'_>
 fn step_name(item: Item<'_>, reader: &mut Reader<'_>) -> Option<Box<str>> {
     let text = reader.text(item)?;
     if text.len() > MAX_STEP_NAME_BYTES || text.contains(char::is_control) {
-        let message = format!("the name of a step has at most {MAX_STEP_NAME_BYTES} bytes and no control ones");
+        let message =
+            format!("the name of a step has at most {MAX_STEP_NAME_BYTES} bytes and no control ones");
         reader.error(item.span, message, None);
         return None;
     }
