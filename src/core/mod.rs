@@ -9,5 +9,7 @@ pub mod instant;
 pub mod job;
 pub mod name;
 pub mod notifier;
+pub mod policy;
 pub mod run;
+pub mod scheduler;
 pub mod trigger;
