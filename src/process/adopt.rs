@@ -75,10 +75,11 @@ enum EndRecord {
 impl Adopted {
     /// Takes hold of a process; `None` when it is not there any more.
     ///
-    /// To be called within a tokio runtime.
-    ///
     /// # Errors
-    /// There are no descriptors left, or no runtime.
+    /// There are no descriptors left.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, as [`AsyncFd`] does.
     pub fn open(mark: ProcessMark) -> io::Result<Option<Self>> {
         match open_pidfd(mark)? {
             Some(handle) => Ok(Some(Adopted::from_pidfd(handle)?)),
@@ -89,7 +90,10 @@ impl Adopted {
     /// Takes a pidfd that somebody has kept for us, alive or ended.
     ///
     /// # Errors
-    /// It is no pidfd, or there is no runtime.
+    /// It is nothing that can be waited for.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, as [`AsyncFd`] does.
     pub fn from_pidfd(handle: OwnedFd) -> io::Result<Self> {
         // SAFETY: an `OwnedFd` is open, and the same descriptor, as long as the `AsyncFd` owns it.
         let handle = unsafe { AsyncFd::register_with_interest(handle, Interest::READABLE) };
