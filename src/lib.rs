@@ -3,3 +3,4 @@
 pub mod core;
 pub mod daemon;
 pub mod protocol;
+pub mod store;
