@@ -2,5 +2,8 @@
 
 pub mod core;
 pub mod daemon;
+pub mod jobfile;
+pub mod process;
 pub mod protocol;
 pub mod store;
+pub mod zoneinfo;

@@ -1,0 +1,173 @@
+//! Finds the processes of runs again after a restart of the daemon, and learns how they end.
+//!
+//! The daemon is not their parent any more, so wait(2) is of no use: a pidfd says when a process has ended,
+//! and from Linux 6.15 on also its exit code, once its new parent has reaped it (`PIDFD_GET_INFO` with
+//! `PIDFD_INFO_EXIT`, ioctl_pidfd(2)).
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::group::RunTag;
+use super::procfs::{self, Stat};
+use super::reap::exit_of;
+use crate::core::run::{Exit, ProcessMark};
+
+/// What has become of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is alive.
+    Alive,
+    /// It has ended, whether reaped or not.
+    Gone,
+    /// Its pid belongs to another process now.
+    Recycled,
+}
+
+/// Looks for a process of this boot by its mark; after a reboot the answer means nothing.
+pub fn find(mark: ProcessMark) -> Presence {
+    match procfs::stat(mark.pid) {
+        Ok(stat) if !stat.is(mark) => Presence::Recycled,
+        Ok(stat) if stat.is_alive() => Presence::Alive,
+        Ok(_) | Err(_) => Presence::Gone,
+    }
+}
+
+/// Looks for the live main processes of an attempt by the variables in their environment, oldest first.
+///
+/// A main process leads its own process group; an attempt has several where steps run in parallel. Where one
+/// has ended and only others of its group are left, it is not found. Costs one look at every process's
+/// environment.
+pub fn find_by_tag(tag: &RunTag) -> Vec<ProcessMark> {
+    let pids = procfs::pids().unwrap_or_default();
+    let stats = pids.into_iter().filter_map(|pid| procfs::stat(pid).ok());
+    // What has made a session of its own has left its run on purpose.
+    let leaders = stats.filter(|stat| stat.is_alive() && stat.group == stat.pid && stat.session != stat.pid);
+    let ours = leaders.filter(|stat| tag.is_on(stat.pid) == Some(true));
+    let mut marks: Vec<_> = ours.map(Stat::mark).collect();
+    marks.sort_unstable_by_key(|mark| (mark.start_ticks, mark.pid));
+    marks
+}
+
+/// A process that is not our child, held by a pidfd.
+#[derive(Debug)]
+pub struct Adopted {
+    handle: AsyncFd<OwnedFd>,
+}
+
+/// What the kernel tells about the end of a process that is not our child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EndRecord {
+    /// This.
+    Known(Exit),
+    /// Nothing yet: it runs, or its parent has not reaped it.
+    NotYet,
+    /// Nothing ever: the kernel is older than 6.15.
+    Never,
+}
+
+impl Adopted {
+    /// Takes hold of a process; `None` when it is not there any more.
+    ///
+    /// # Errors
+    /// There are no descriptors left.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, as [`AsyncFd`] does.
+    pub fn open(mark: ProcessMark) -> io::Result<Option<Self>> {
+        match open_pidfd(mark)? {
+            Some(handle) => Ok(Some(Adopted::from_pidfd(handle)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes a pidfd that somebody has kept for us, alive or ended.
+    ///
+    /// # Errors
+    /// It is nothing that can be waited for.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, as [`AsyncFd`] does.
+    pub fn from_pidfd(handle: OwnedFd) -> io::Result<Self> {
+        // SAFETY: an `OwnedFd` is open, and the same descriptor, as long as the `AsyncFd` owns it.
+        let handle = unsafe { AsyncFd::register_with_interest(handle, Interest::READABLE) };
+        Ok(Adopted { handle: handle? })
+    }
+
+    /// Returns the pidfd, to be kept elsewhere.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.handle.get_ref().as_fd()
+    }
+
+    /// Waits for the end of the process and returns its exit, or `None` when the kernel does not tell it.
+    ///
+    /// The record follows the end once init has reaped the process; `bound` is how long to wait for that.
+    ///
+    /// # Errors
+    /// The runtime is shutting down.
+    pub async fn ended(&self, bound: Duration) -> io::Result<Option<Exit>> {
+        // Edge-triggered: the first wake-up says that it ended, a second one that it was reaped.
+        let mut ready = self.handle.readable().await?;
+        match end_record(self.as_fd()) {
+            EndRecord::Known(exit) => return Ok(Some(exit)),
+            EndRecord::Never => return Ok(None),
+            EndRecord::NotYet => {}
+        }
+        let reaped = async {
+            loop {
+                ready.clear_ready();
+                // Between the look and the clearing the process may have been reaped.
+                match end_record(self.as_fd()) {
+                    EndRecord::Known(exit) => return Ok(Some(exit)),
+                    EndRecord::Never => return Ok(None),
+                    EndRecord::NotYet => {}
+                }
+                ready = self.handle.readable().await?;
+            }
+        };
+        tokio::time::timeout(bound, reaped).await.unwrap_or(Ok(None))
+    }
+}
+
+/// Opens a pidfd on exactly the process of the mark.
+pub(super) fn open_pidfd(mark: ProcessMark) -> io::Result<Option<OwnedFd>> {
+    let Some(pid) = Pid::from_raw(mark.pid) else { return Ok(None) };
+    let handle = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+        Err(Errno::SRCH) => return Ok(None),
+        other => other?,
+    };
+    // Checked after the opening: whoever had the pid then still has it now, or is gone.
+    Ok(procfs::stat(mark.pid).is_ok_and(|stat| stat.is(mark)).then_some(handle))
+}
+
+fn end_record(handle: BorrowedFd<'_>) -> EndRecord {
+    let asked = ask_for_end(handle).or_else(|error| match error.raw_os_error() {
+        // In the midst of being reaped a process is half gone; the record is there an instant later.
+        Some(libc::ESRCH) => ask_for_end(handle),
+        _ => Err(error),
+    });
+    match asked {
+        Ok(Some(exit)) => EndRecord::Known(exit),
+        Ok(None) => EndRecord::NotYet,
+        // Reaped without a record, or the kernel does not know the request at all.
+        Err(_) => EndRecord::Never,
+    }
+}
+
+fn ask_for_end(handle: BorrowedFd<'_>) -> io::Result<Option<Exit>> {
+    let wanted = u64::from(libc::PIDFD_INFO_EXIT);
+    // SAFETY: all zeroes are a valid pidfd_info.
+    let mut info: libc::pidfd_info = unsafe { MaybeUninit::zeroed().assume_init() };
+    info.mask = wanted;
+    // SAFETY: the request's number holds the size of the structure, which the kernel fills at most.
+    if unsafe { libc::ioctl(handle.as_raw_fd(), libc::PIDFD_GET_INFO, &raw mut info) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(exit_of(info.exit_code).filter(|_| info.mask & wanted != 0))
+}
