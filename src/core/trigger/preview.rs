@@ -1,7 +1,7 @@
 //! The next fire times with what time changes did to them.
 
 use super::{FireNote, Schedule, Trigger};
-use crate::core::civil::{CORRECTION, Zone};
+use crate::core::civil::{Zone, is_correction};
 use crate::core::instant::Timestamp;
 
 /// One fire time to come.
@@ -36,7 +36,7 @@ impl Schedule {
             let size = i32::try_from(last - first).unwrap_or(i32::MAX);
             let made_up = !cron.cron.is_wildcard()
                 && cron.dst.gap == crate::core::cron::DstGap::After
-                && size < CORRECTION;
+                && !is_correction(size);
             let swallowed = cron.cron.count_walls(first, last) > 0;
             (swallowed && !made_up).then_some((Timestamp::from_secs(at), size))
         })
