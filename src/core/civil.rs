@@ -98,6 +98,12 @@ impl Zone {
         &self.0.name
     }
 
+    /// Says whether two zones are one in memory, as those of one source are.
+    #[cfg(test)]
+    pub(crate) fn shares_table_with(&self, other: &Zone) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Returns the offset from UTC at an instant, in seconds east.
     pub fn offset_at(&self, at: Timestamp) -> i32 {
         self.offset_of(self.index_at(at.as_secs()))
