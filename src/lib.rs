@@ -2,6 +2,7 @@
 
 pub mod core;
 pub mod daemon;
+pub mod jobfile;
 pub mod process;
 pub mod protocol;
 pub mod zoneinfo;
