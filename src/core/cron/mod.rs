@@ -13,7 +13,7 @@ mod refuse;
 
 use std::sync::Arc;
 
-pub use calendar::Calendar;
+use calendar::Calendar;
 pub use fields::{CronFields, TableField};
 pub use refuse::CronError;
 

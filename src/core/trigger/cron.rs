@@ -4,7 +4,7 @@
 //! time change at either end of the span does to it is decided by the size of the shift, never by its cause
 //! (TIME.md rule 32).
 
-use super::{CronTrigger, FireNote};
+use super::{CronTrigger, FireNote, Fires};
 use crate::core::civil::{Span, Zone, is_correction};
 use crate::core::cron::{DstFold, DstGap};
 use crate::core::instant::Timestamp;
@@ -47,8 +47,9 @@ impl CronTrigger {
     }
 
     /// Counts the fire times in `(after, through]` without listing them.
-    pub(super) fn count(&self, zone: &Zone, after: Timestamp, through: Timestamp) -> u64 {
-        let (from, to) = (after.as_secs().saturating_add(1), through.as_secs().saturating_add(1));
+    pub(super) fn fires_between(&self, zone: &Zone, after: Timestamp, through: Timestamp) -> Option<Fires> {
+        let first = self.next_after(zone, after).filter(|first| *first <= through)?;
+        let (from, to) = (first.as_secs(), through.as_secs().saturating_add(1));
         let mut count = 0;
         let mut span = zone.span_at(from);
         loop {
@@ -57,10 +58,25 @@ impl CronTrigger {
                 count += self.count_in(span, low, high);
             }
             if span.end >= to {
-                return count;
+                return Some(Fires { count, first, last: self.last_through(zone, first, through) });
             }
             span = zone.span(span.index + 1);
         }
+    }
+
+    /// Finds the last fire time at or before an instant, given an earlier one, by halving: whether there is one
+    /// between a second and that instant changes once as the second grows.
+    fn last_through(&self, zone: &Zone, known: Timestamp, through: Timestamp) -> Timestamp {
+        let mut last = known;
+        let mut none_after = through.as_secs();
+        while last.as_secs() < none_after {
+            let middle = last.as_secs() + (none_after - last.as_secs()) / 2;
+            match self.next_after(zone, Timestamp::from_secs(middle)).filter(|next| *next <= through) {
+                Some(next) => last = next,
+                None => none_after = middle,
+            }
+        }
+        last
     }
 
     /// Says what a time change did to a fire time.
@@ -102,7 +118,7 @@ impl CronTrigger {
     }
 
     /// Says whether the shift at the start of a span makes up for a match that it removes (rule 27).
-    fn made_up(&self, span: Span) -> bool {
+    pub(super) fn made_up(&self, span: Span) -> bool {
         self.moves_out_of_gap(span) && self.gap_walls(span) > 0
     }
 
