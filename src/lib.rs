@@ -3,6 +3,7 @@
 pub mod core;
 pub mod daemon;
 pub mod jobfile;
+pub mod notify;
 pub mod process;
 pub mod protocol;
 pub mod zoneinfo;
