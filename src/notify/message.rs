@@ -83,12 +83,15 @@ impl Message {
             let _ = writeln!(text, "  {name:<10}{}", one_line(&value));
         }
         text.push_str("\nWhat to do next:\n");
-        let _ = writeln!(text, "  jobctl why {}", self.job);
+        let mut advice = |command: String, purpose: &str| {
+            let _ = writeln!(text, "  {command}\n      {purpose}");
+        };
+        advice(format!("jobctl why {}", self.job), "says what became of each time the job was due");
         if let Some(run) = self.run {
-            let _ = writeln!(text, "  jobctl logs {run}");
+            advice(format!("jobctl logs {run}"), "shows all of this run's output that is kept");
         }
         if matches!(self.kind, NoticeKind::Failed | NoticeKind::Overdue) {
-            let _ = writeln!(text, "  jobctl run-now {}", self.job);
+            advice(format!("jobctl run-now {}", self.job), "runs it once more; its schedule stays as it is");
         }
         text
     }
@@ -114,7 +117,7 @@ impl Message {
             ("status", self.status.map(|status| status.to_string())),
             ("reason", self.reason.map(|reason| reason.as_str().to_owned())),
             ("detail", self.detail.clone()),
-            ("exit", self.exit.map(exit_text)),
+            ("ended", self.exit.map(exit_text)),
             ("due", self.fire_time.clone()),
             ("started", self.started_at.clone()),
             ("finished", self.finished_at.clone()),

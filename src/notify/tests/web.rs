@@ -125,6 +125,18 @@ fn n1_a_server_that_never_answers_is_left() {
     assert!(server.join().unwrap(), "the connection is closed");
 }
 
+#[test]
+fn n1_a_server_that_does_not_speak_tls_is_left() {
+    let (url, server) = serve(|mut stream| stream.read_to_end(&mut Vec::new()).is_ok());
+    let error = post(&url.replace("http:", "https:"), SHORT).unwrap_err();
+    assert!(matches!(error, DeliveryError::TimedOut(_)), "{error:?}");
+    assert!(server.join().unwrap(), "the connection is closed");
+    let (url, server) = serve(|mut stream| stream.write_all(b"HTTP/1.1 400 Speak plainly\r\n\r\n"));
+    let error = post(&url.replace("http:", "https:"), AMPLE).unwrap_err();
+    assert!(matches!(error, DeliveryError::Unreachable { .. }) && !error.is_permanent(), "{error:?}");
+    server.join().unwrap().unwrap();
+}
+
 /// Writes `head`, then one more `drop` every few milliseconds until the client leaves.
 fn dripping(head: &'static str, drop: &'static str) -> (String, JoinHandle<()>) {
     serve(move |mut stream| {
