@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use ureq::Proxy;
 
+use crate::core::job;
 use crate::core::notifier::{Channel, NotifierSettings};
 
 pub use error::DeliveryError;
@@ -100,6 +101,23 @@ impl Courier {
                 program::run(command, &command::input(message), limit)
             }
         }
+    }
+
+    /// Runs a command for something that has happened: its variables on top of the environment, a text on stdin.
+    ///
+    /// # Errors
+    /// As for [`Courier::deliver`] through a command.
+    pub fn run(
+        &self,
+        line: &job::Command,
+        variables: &[(&str, String)],
+        input: &[u8],
+        limit: Duration,
+    ) -> Result<(), DeliveryError> {
+        let (program, arguments) = command::program(line)?;
+        let mut command = self.command(OsStr::new(program));
+        command.args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
+        program::run(command, input, limit.clamp(SHORTEST_LIMIT, LONGEST_LIMIT))
     }
 
     fn command(&self, program: &OsStr) -> Command {
