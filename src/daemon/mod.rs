@@ -1,3 +1,4 @@
 //! The daemon: wires the rooms together and runs the loop.
 
 pub mod clock;
+pub mod listener;
