@@ -18,9 +18,6 @@ pub enum Change {
     /// Takes an occurrence (or a manual request): inserts a `queued` run and moves the job's cursor.
     /// Refused, with nothing written, when the ledger already has a row for (job, fire time).
     Claim(Claim),
-    /// Withdraws a claim that was never started: deletes the row and sets the cursor back, so that the
-    /// occurrence is due again.
-    Unclaim { run: RunId, job: Name, cursor: Option<Timestamp> },
     /// Records fire times that led to no run, one row for all of them, and moves the job's cursor.
     /// An occurrence that already has a row is left as it is.
     Gap(Gap),
@@ -41,8 +38,8 @@ pub enum Change {
     Finished(Finish),
     /// Sets a job's cursor: every fire time up to it has its outcome.
     Cursor { job: Name, cursor: Timestamp },
-    /// Sets a job's interval anchor.
-    Anchor { job: Name, anchor: Timestamp },
+    /// Begins to keep a job's schedule, or begins anew because its trigger has changed.
+    Track { job: Name, cursor: Timestamp, anchor: Timestamp, trigger: String },
     /// Sets or ends a job's pause.
     Pause { job: Name, pause: Option<Pause> },
     /// Remembers which dependencies of an `after` job have come true since its last start.
@@ -64,6 +61,8 @@ pub enum Change {
     /// Cuts `missed` and `skipped` rows back to what lies at or before `now`, after the clock was set back;
     /// rows that would keep nothing are deleted.
     Retract { job: Name, rows: Vec<Retraction> },
+    /// Queues a notice for a notifier.
+    Notify(Notice),
     /// Appends to the event sequence.
     Event(Event),
 }
@@ -226,4 +225,61 @@ pub struct Retraction {
     pub run: RunId,
     /// What remains of it: the last fire time and the count, or `None` = nothing.
     pub remains: Option<(Timestamp, u64)>,
+}
+
+/// What a notifier is to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Which notifier.
+    pub notifier: Name,
+    /// About which job.
+    pub job: Name,
+    /// About which run, if one is meant.
+    pub run: Option<RunId>,
+    /// When it became true.
+    pub at: Timestamp,
+    /// What became true.
+    pub kind: NoticeKind,
+}
+
+/// What became true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// A run started (pings only).
+    Started,
+    /// A run ended well.
+    Succeeded,
+    /// A run ended badly.
+    Failed,
+    /// A run ended well after one that did not.
+    Recovered,
+    /// The job has not succeeded for longer than it should.
+    Overdue,
+}
+
+impl NoticeKind {
+    /// Every kind.
+    pub const ALL: [NoticeKind; 5] = [
+        NoticeKind::Started,
+        NoticeKind::Succeeded,
+        NoticeKind::Failed,
+        NoticeKind::Recovered,
+        NoticeKind::Overdue,
+    ];
+
+    /// Returns the word for the kind, as in the store and in messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            NoticeKind::Started => "started",
+            NoticeKind::Succeeded => "succeeded",
+            NoticeKind::Failed => "failed",
+            NoticeKind::Recovered => "recovered",
+            NoticeKind::Overdue => "overdue",
+        }
+    }
+
+    /// Finds the kind for a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        NoticeKind::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
 }

@@ -63,6 +63,11 @@ impl Cron {
         Err(CronError { message: "not there yet".to_owned(), hint: None, span: 0..text.len() })
     }
 
+    /// Returns the expression as written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Returns the first fire time strictly after an instant.
     pub fn next_after(&self, zone: &Zone, dst: DstRules, after: Timestamp) -> Option<Timestamp> {
         let _ = (zone, dst, after, &self.text);

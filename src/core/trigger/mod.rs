@@ -3,6 +3,8 @@
 //! Owns every rule that says *when*. It must not know jobs, runs or the clock. Every trigger answers
 //! strictly after the instant it is asked for, or "never", in bounded time.
 
+mod spec;
+
 use std::time::Duration;
 
 use super::civil::Zone;

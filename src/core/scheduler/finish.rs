@@ -1,0 +1,438 @@
+//! The end of a run and what follows from it: another attempt, other jobs, notices, alarms.
+
+use super::due::run_event;
+use super::io::{Effect, Effects, Evidence, Unfinished};
+use super::jobs::job_event;
+use super::live::{Child, Dying, Failure, JobId, LiveRun, Progress, Stand, Verdict};
+use super::{MonoTimer, Scheduler, WallTimer, plan};
+use crate::core::change::{Change, Finish, Notice, NoticeKind};
+use crate::core::event::EventKind;
+use crate::core::instant::Now;
+use crate::core::job::{OnLost, Work};
+use crate::core::policy;
+use crate::core::run::{Exit, ProcessMark, Reason, RunEvent, RunId, RunStatus, Source, transition};
+use crate::core::trigger::{DependencyOn, Firing};
+
+impl Scheduler {
+    /// The work of an attempt is over; the closing hooks are next.
+    pub(super) fn conclude(&mut self, id: RunId, verdict: Verdict, now: Now, fx: &mut Effects) {
+        let again = self.tries_again(id, &verdict);
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let success = if again { None } else { Some(verdict == Verdict::Succeeded) };
+        let Some(progress) = run.progress.as_mut() else { return };
+        progress.stages = plan::closing(&run.job, &self.settings.hooks, success);
+        progress.index = 0;
+        progress.verdict = Some(verdict);
+        self.start_stage(id, now, fx);
+    }
+
+    fn tries_again(&self, id: RunId, verdict: &Verdict) -> bool {
+        let Some(run) = self.runs.get(&id) else { return false };
+        let (Verdict::Failed(failure) | Verdict::TimedOut(failure)) = verdict else { return false };
+        let wanted = self.find(run.job.name.as_str()).is_some();
+        let rule = &run.job.policy.retry.on;
+        wanted && run.attempt < run.attempts && policy::retries_on(rule, failure.reason, failure.exit)
+    }
+
+    /// An attempt is over, its hooks included: the run waits for the next one, or is over too.
+    pub(super) fn settle(&mut self, id: RunId, now: Now, fx: &mut Effects) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let Some(progress) = run.progress.take() else { return };
+        let progress = *progress;
+        let verdict = progress.verdict.unwrap_or(Verdict::Lost { reason: Reason::EndUnseen });
+        if self.tries_again(id, &verdict)
+            && let Verdict::Failed(failure) | Verdict::TimedOut(failure) = verdict
+        {
+            self.wait_for_retry(id, failure, now, fx);
+            return;
+        }
+        let (event, reason, detail, exit) = match verdict {
+            Verdict::Succeeded => (RunEvent::Succeed, None, None, progress.exit),
+            Verdict::Failed(failure) => {
+                (RunEvent::Fail, Some(failure.reason), failure.detail, failure.exit.or(progress.exit))
+            }
+            Verdict::TimedOut(failure) => {
+                (RunEvent::TimeOut, Some(Reason::Timeout), failure.detail, failure.exit.or(progress.exit))
+            }
+            Verdict::Cancelled { reason, detail } => (RunEvent::Cancel, Some(reason), detail, progress.exit),
+            Verdict::Lost { reason } => (RunEvent::Lose, Some(reason), None, None),
+        };
+        self.finish(id, End { event, reason, detail, exit, result: progress.result }, now, fx);
+    }
+
+    fn wait_for_retry(&mut self, id: RunId, failure: Failure, now: Now, fx: &mut Effects) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let wait = policy::retry_delay(&run.job.policy.retry, run.attempt, run.job.name.as_str(), id.0);
+        if let Ok(status) = transition(run.status, RunEvent::Retry) {
+            run.status = status;
+        }
+        run.stage = Stand::Retry;
+        run.ending = None;
+        let mut event = run_event(run, EventKind::RunRetrying, now);
+        event.exit = failure.exit;
+        event.reason = Some(failure.reason);
+        event.detail.clone_from(&failure.detail);
+        fx.commit(Change::Retrying {
+            run: id,
+            attempt: run.attempt,
+            retry_at: now.wall.plus(wait),
+            reason: failure.reason,
+            detail: failure.detail,
+            exit: failure.exit,
+        });
+        fx.event(event);
+        self.mono_timers.arm(now.mono.plus(wait), MonoTimer::Retry(id));
+        self.release_worker(id, now, fx);
+    }
+
+    /// Ends a run that has not started: there is no process to wait for.
+    pub(super) fn finish_unstarted(
+        &mut self,
+        id: RunId,
+        status: RunStatus,
+        reason: Reason,
+        detail: Option<String>,
+        now: Now,
+        fx: &mut Effects,
+    ) {
+        let event = match status {
+            RunStatus::Missed => RunEvent::Miss,
+            RunStatus::Skipped => RunEvent::Skip,
+            RunStatus::Lost => RunEvent::Lose,
+            RunStatus::Queued
+            | RunStatus::Running
+            | RunStatus::Retrying
+            | RunStatus::Succeeded
+            | RunStatus::Failed
+            | RunStatus::TimedOut
+            | RunStatus::Cancelled => RunEvent::Cancel,
+        };
+        self.finish(id, End { event, reason: Some(reason), detail, exit: None, result: None }, now, fx);
+    }
+
+    /// Ends a run whose end nobody can tell.
+    pub(super) fn lose(&mut self, id: RunId, reason: Reason, now: Now, fx: &mut Effects) {
+        let rerun = self.runs.get(&id).is_some_and(|run| run.job.policy.on_lost == OnLost::Rerun);
+        let again = self.runs.get(&id).map(|run| (run.job.name.clone(), run.args.clone()));
+        let end = End { event: RunEvent::Lose, reason: Some(reason), detail: None, exit: None, result: None };
+        self.finish(id, end, now, fx);
+        let (true, Some((name, args))) = (rerun, again) else { return };
+        if let Some(job) = self.find(name.as_str()) {
+            let mut run = self.new_run(job, Source::Rerun, now.wall, now);
+            run.args = args;
+            self.claim(job, run, None, 0, now, fx);
+        }
+    }
+
+    fn finish(&mut self, id: RunId, end: End, now: Now, fx: &mut Effects) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let Ok(status) = transition(run.status, end.event) else { return };
+        run.status = status;
+        let mut event = run_event(run, EventKind::of_run(status), now);
+        event.exit = end.exit;
+        event.reason = end.reason;
+        event.detail.clone_from(&end.detail);
+        let started = run.started;
+        fx.commit(Change::Finished(Finish {
+            run: id,
+            status,
+            reason: end.reason,
+            detail: end.detail,
+            at: now.wall,
+            duration: started.map(|(_, mono)| now.mono.since(mono)).filter(|_| status != RunStatus::Lost),
+            exit: end.exit,
+            usage: run.usage,
+            result: end.result,
+        }));
+        fx.event(event);
+        if let (Some((_, mono)), Some(limit)) = (started, run.job.policy.expect.max_duration) {
+            self.mono_timers.disarm(mono.plus(limit), MonoTimer::LongRun(id));
+        }
+        let name = run.job.name.clone();
+        let was_started = started.is_some() || matches!(status, RunStatus::Failed | RunStatus::Lost);
+        self.forget(id, now, fx);
+        fx.push(Effect::Forget { run: id });
+        if was_started && let Some(job) = self.find(name.as_str()) {
+            self.remember_end(job, id, status, now, fx);
+        }
+        if was_started {
+            self.tell_dependents(&name, status, now, fx);
+        }
+    }
+
+    /// Keeps what a job's later runs and alarms want to know of this one, and tells the notifiers.
+    fn remember_end(&mut self, job: JobId, run: RunId, status: RunStatus, now: Now, fx: &mut Effects) {
+        let well = status == RunStatus::Succeeded;
+        let counts = status != RunStatus::Cancelled;
+        let rules = self.slot(job).job.clone();
+        let before = self.slot(job).more().and_then(|more| more.well);
+        for rule in &rules.policy.notify {
+            if counts && policy::speaks(rule.when, before, well) {
+                fx.commit(Change::Notify(Notice {
+                    notifier: rule.notifier.clone(),
+                    job: rules.name.clone(),
+                    run: Some(run),
+                    at: now.wall,
+                    kind: match (well, before) {
+                        (true, Some(false)) => NoticeKind::Recovered,
+                        (true, Some(true) | None) => NoticeKind::Succeeded,
+                        (false, _) => NoticeKind::Failed,
+                    },
+                }));
+            }
+        }
+        let more = self.slot_mut(job).more_mut();
+        if counts {
+            more.well = Some(well);
+        }
+        if well {
+            more.last_success = Some(now.wall);
+            self.arm_overdue(job, now);
+        }
+    }
+
+    /// Tells the jobs that wait for this one's end.
+    fn tell_dependents(
+        &mut self,
+        name: &crate::core::name::Name,
+        status: RunStatus,
+        now: Now,
+        fx: &mut Effects,
+    ) {
+        let waiting = self.dependents.get(name).cloned().unwrap_or_default();
+        for id in waiting {
+            let job = self.slot(id).job.clone();
+            let Firing::After(dependencies) = &job.firing else { continue };
+            let comes_true = dependencies.iter().any(|d| d.job == *name && ends_so(d.on, status));
+            if !comes_true || self.slot(id).removed || !job.enabled {
+                continue;
+            }
+            let more = self.slot_mut(id).more_mut();
+            if !more.satisfied.contains(name) {
+                more.satisfied.push(name.clone());
+            }
+            let satisfied = more.satisfied.clone();
+            fx.commit(Change::Satisfied { job: job.name.clone(), dependencies: satisfied.clone() });
+            if dependencies.iter().all(|dependency| satisfied.contains(&dependency.job)) {
+                let cursor = self.slot(id).cursor;
+                let after_cursor = cursor.plus(std::time::Duration::from_micros(1));
+                self.slot_mut(id).next = Some(now.wall.max(after_cursor));
+                self.arm(id);
+            }
+        }
+    }
+
+    /// Arms the alarm of a job that must succeed every so often.
+    pub(super) fn arm_overdue(&mut self, id: JobId, now: Now) {
+        let slot = self.slot(id);
+        let old = slot.more().and_then(|more| more.overdue_at);
+        let within = slot.job.policy.expect.success_within.filter(|_| slot.job.enabled && !slot.removed);
+        let since = slot.more().and_then(|more| more.last_success);
+        let at = within.map(|within| since.unwrap_or(now.wall).plus(within));
+        if old == at {
+            return;
+        }
+        if let Some(old) = old {
+            self.wall_timers.disarm(old, WallTimer::Overdue(id));
+        }
+        if let Some(at) = at {
+            self.wall_timers.arm(at, WallTimer::Overdue(id));
+        }
+        self.slot_mut(id).more_mut().overdue_at = at;
+    }
+
+    /// A job has not succeeded for longer than it should; said once until it succeeds again.
+    pub(super) fn overdue(&mut self, id: JobId, now: Now, fx: &mut Effects) {
+        let slot = self.slot(id);
+        if slot.removed || slot.pause().is_some() {
+            return;
+        }
+        let job = slot.job.clone();
+        let mut event = job_event(now, EventKind::JobOverdue, &job.name);
+        event.detail = job.policy.expect.success_within.map(crate::core::duration::format);
+        fx.event(event);
+        for rule in &job.policy.notify {
+            fx.commit(Change::Notify(Notice {
+                notifier: rule.notifier.clone(),
+                job: job.name.clone(),
+                run: None,
+                at: now.wall,
+                kind: NoticeKind::Overdue,
+            }));
+        }
+    }
+
+    /// The output of a run that ended well was looked at.
+    pub(super) fn output_read(
+        &mut self,
+        id: RunId,
+        result: Result<Option<String>, String>,
+        now: Now,
+        fx: &mut Effects,
+    ) {
+        let Some(progress) = self.runs.get_mut(&id).and_then(|run| run.progress.as_mut()) else { return };
+        let verdict = match result {
+            Ok(document) => {
+                progress.result = document;
+                Verdict::Succeeded
+            }
+            Err(detail) => {
+                Verdict::Failed(Failure { reason: Reason::Output, exit: progress.exit, detail: Some(detail) })
+            }
+        };
+        self.conclude(id, verdict, now, fx);
+    }
+
+    /// Takes back a run that was not over when the last daemon went.
+    pub(super) fn restore(&mut self, old: Unfinished, now: Now, fx: &mut Effects) {
+        let job = match self.find(old.job.as_str()) {
+            Some(id) => id,
+            None => self.ghost(&old.job, now),
+        };
+        let mut run = self.new_run(job, old.source, old.due_at, now);
+        self.next_run = self.next_run.max(old.run.0 + 1);
+        run.id = old.run;
+        run.fire_time = old.fire_time;
+        run.queued_at = old.queued_at;
+        run.attempt = old.attempt;
+        run.status = old.status;
+        run.priority = old.priority;
+        run.args = old.args;
+        run.durable = true;
+        run.catch_up = true;
+        run.started = old.started_at.map(|at| (at, backdated(at, now)));
+        let known = !self.slot(job).removed;
+        let id = run.id;
+        self.slot_mut(job).more_mut().open.push(id);
+        self.runs.insert(id, run);
+        match old.evidence {
+            Evidence::NeverStarted if !known => {
+                self.finish_unstarted(id, RunStatus::Cancelled, Reason::Removed, None, now, fx);
+            }
+            Evidence::NeverStarted if old.status == RunStatus::Retrying => {
+                let wait = old.retry_at.map_or(std::time::Duration::ZERO, |at| at.since(now.wall));
+                if let Some(run) = self.runs.get_mut(&id) {
+                    run.stage = Stand::Retry;
+                    run.has_instance = true;
+                }
+                self.slot_mut(job).more_mut().active += 1;
+                self.mono_timers.arm(now.mono.plus(wait), MonoTimer::Retry(id));
+            }
+            Evidence::NeverStarted => self.consider(id, now, fx),
+            Evidence::Alive(process) => self.adopt(id, job, old.attempt, process, now, fx),
+            Evidence::Ended(exit) => self.take_late_end(id, job, exit, now, fx),
+            Evidence::Unknown(reason) => self.lose(id, reason, now, fx),
+        }
+    }
+
+    /// Keeps a run whose process has outlived the last daemon.
+    fn adopt(
+        &mut self,
+        id: RunId,
+        job: JobId,
+        attempt: u32,
+        process: ProcessMark,
+        now: Now,
+        fx: &mut Effects,
+    ) {
+        self.occupy(id, job);
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        run.stage = Stand::Alive;
+        run.attempt = attempt.max(1);
+        let started = run.started.unwrap_or((now.wall, now.mono));
+        run.started = Some(started);
+        let limit = run.job.policy.timeout.map(|limit| started.1.plus(limit).max(now.mono));
+        run.progress = Some(Box::new(adopted_progress(run, process, started, limit)));
+        let already = run.status == RunStatus::Running;
+        if let Ok(status) = transition(run.status, RunEvent::Start) {
+            run.status = status;
+        }
+        if !already {
+            fx.commit(Change::Started {
+                run: id,
+                attempt: run.attempt,
+                at: now.wall,
+                process: Some(process),
+            });
+            fx.event(run_event(run, EventKind::RunStarted, now));
+        }
+        if let Some(at) = limit {
+            self.mono_timers.arm(at, MonoTimer::AttemptLimit(id));
+        }
+    }
+
+    fn take_late_end(&mut self, id: RunId, job: JobId, exit: Exit, now: Now, fx: &mut Effects) {
+        let nobody = ProcessMark { pid: 0, start_ticks: 0 };
+        let attempt = self.runs.get(&id).map_or(1, |run| run.attempt);
+        self.adopt(id, job, attempt, nobody, now, fx);
+        let place =
+            self.runs.get(&id).and_then(|run| run.progress.as_ref()?.children.first().map(|c| c.place));
+        if let Some(place) = place {
+            self.command_exited(id, place, exit, None, now, fx);
+        }
+    }
+
+    fn occupy(&mut self, id: RunId, job: JobId) {
+        if let Some(run) = self.runs.get_mut(&id) {
+            run.has_instance = true;
+        }
+        self.slot_mut(job).more_mut().active += 1;
+    }
+}
+
+/// The end of a run as its causes give it.
+struct End {
+    event: RunEvent,
+    reason: Option<Reason>,
+    detail: Option<String>,
+    exit: Option<Exit>,
+    result: Option<String>,
+}
+
+fn ends_so(on: DependencyOn, status: RunStatus) -> bool {
+    match on {
+        DependencyOn::Success => status == RunStatus::Succeeded,
+        DependencyOn::Failure => matches!(status, RunStatus::Failed | RunStatus::TimedOut | RunStatus::Lost),
+        DependencyOn::Any => true,
+    }
+}
+
+/// Returns the reading of the monotonic clock at an earlier wall instant, as far back as it goes.
+fn backdated(at: crate::core::instant::Timestamp, now: Now) -> crate::core::instant::Monotonic {
+    let ago = now.wall.since(at);
+    crate::core::instant::Monotonic::from_duration(now.mono.as_duration().saturating_sub(ago))
+}
+
+/// The progress of an attempt of which only the live process is known: it is taken for the last stage of a
+/// job with one command, and for the only one of a job with several, whose other commands went unseen.
+fn adopted_progress(
+    run: &LiveRun,
+    process: ProcessMark,
+    started: (crate::core::instant::Timestamp, crate::core::instant::Monotonic),
+    limit: Option<crate::core::instant::Monotonic>,
+) -> Progress {
+    let place = match &run.job.work {
+        Work::Command(_) => plan::Place::Work,
+        Work::Steps(_) | Work::Parallel { .. } => plan::Place::Step(0),
+    };
+    Progress {
+        stages: vec![plan::adopted(place)],
+        index: 0,
+        children: vec![Child {
+            place,
+            position: 0,
+            process: Some(process),
+            started: Some(started),
+            output_offset: None,
+            dying: Dying::No,
+            time_limit: None,
+        }],
+        begun: 1,
+        itemised: run.attempts > 1,
+        failure: None,
+        verdict: None,
+        exit: None,
+        result: None,
+        time_limit: limit,
+    }
+}

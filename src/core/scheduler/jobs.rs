@@ -1,0 +1,421 @@
+//! The job set: how it is taken in at the start, replaced at a reload, and changed job by job.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::io::{Boot, Effect, Effects, Memory, Settings};
+use super::live::{JobId, More, PoolKey, PoolState, Slot};
+use super::timers::Timers;
+use super::{Gate, MonoTimer, Scheduler, WallTimer};
+use crate::core::change::{Change, Pause};
+use crate::core::event::{Event, EventKind};
+use crate::core::instant::{Now, Timestamp};
+use crate::core::job::{Command, Job, Origin, Pool, StartupScope, Work};
+use crate::core::name::Name;
+use crate::core::policy;
+use crate::core::run::{Reason, RunStatus};
+use crate::core::trigger::{Firing, Trigger};
+
+impl Scheduler {
+    /// Begins with a job set and what the store remembers of it.
+    pub fn new(boot: Boot, now: Now) -> (Self, Vec<Effect>) {
+        let mut scheduler = Scheduler {
+            slots: Vec::with_capacity(boot.jobs.len()),
+            by_name: HashMap::with_capacity(boot.jobs.len()),
+            free: Vec::new(),
+            dependents: HashMap::new(),
+            runs: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            job_timers: Timers::new(),
+            wall_timers: Timers::new(),
+            mono_timers: Timers::new(),
+            hold: boot.hold,
+            degraded: false,
+            gate: Gate::Open,
+            stopping: None,
+            next_run: boot.next_run,
+            boot_id: boot.boot_id,
+            last: now,
+            heartbeat: boot.heartbeat.unwrap_or(Timestamp::MIN),
+            settings: boot.settings,
+        };
+        let mut fx = Effects::default();
+        scheduler.set_pools(&boot.pools);
+        scheduler.close_gate(boot.heartbeat, now);
+        let mut memory = boot.memory;
+        for job in boot.jobs {
+            let remembered = memory.remove(&job.name).unwrap_or_default();
+            let ran_this_boot = remembered.startup_boot.as_ref() == Some(&scheduler.boot_id);
+            let id = scheduler.take_in(job, remembered, now, &mut fx);
+            scheduler.fire_at_startup(id, ran_this_boot, now, &mut fx);
+        }
+        scheduler.link_dependents();
+        for run in boot.unfinished {
+            scheduler.restore(run, now, &mut fx);
+        }
+        let mut event = Event::new(now.wall, EventKind::JobsLoaded);
+        event.detail = Some(format!("{} jobs", scheduler.slots.len()));
+        fx.event(event);
+        scheduler.run_timers(now, &mut fx);
+        (scheduler, fx.0)
+    }
+
+    /// Replaces the job set: untouched jobs keep their timers, runs that are alive go on.
+    pub(super) fn reload(
+        &mut self,
+        jobs: Vec<Arc<Job>>,
+        pools: &[Pool],
+        settings: Settings,
+        now: Now,
+        fx: &mut Effects,
+    ) {
+        self.settings = settings;
+        self.report_pools(pools, now, fx);
+        self.set_pools(pools);
+        let kept: HashSet<Name> = jobs.iter().map(|job| job.name.clone()).collect();
+        let gone: Vec<Name> = self
+            .live_slots()
+            .filter(|slot| !kept.contains(&slot.job.name))
+            .map(|s| s.job.name.clone())
+            .collect();
+        for name in gone {
+            fx.commit(Change::Forget { job: name.clone() });
+            self.take_out(&name, now, fx);
+        }
+        for job in jobs {
+            match self.find(job.name.as_str()) {
+                Some(id) => self.swap(id, job, None, now, fx),
+                None => {
+                    fx.event(job_event(now, EventKind::JobAdded, &job.name));
+                    let id = self.take_in(job, Memory::default(), now, fx);
+                    self.skip_this_boot(id, fx);
+                }
+            }
+        }
+        self.link_dependents();
+        let mut event = Event::new(now.wall, EventKind::JobsLoaded);
+        event.detail = Some(format!("{} jobs", self.live_slots().count()));
+        fx.event(event);
+        self.drain_pools(now, fx);
+    }
+
+    /// Takes a job into memory and arms its next fire time.
+    pub(super) fn take_in(&mut self, job: Arc<Job>, memory: Memory, now: Now, fx: &mut Effects) -> JobId {
+        let trigger = job.firing.spec();
+        let known = memory.cursor.filter(|_| memory.trigger.as_deref() == Some(trigger.as_str()));
+        let (cursor, anchor) = match known {
+            Some(cursor) => (cursor, memory.anchor.unwrap_or(cursor)),
+            None => self.track(&job, trigger, now, fx),
+        };
+        let mut slot = Slot::new(job.clone(), cursor, anchor);
+        let pause = match memory.cursor {
+            None if job.paused => {
+                let pause = Pause { at: now.wall, until: None, reason: None };
+                fx.commit(Change::Pause { job: job.name.clone(), pause: Some(pause.clone()) });
+                Some(pause)
+            }
+            None | Some(_) => memory.pause,
+        };
+        let remembers = memory.last_success.is_some() || memory.well.is_some();
+        if pause.is_some() || !memory.satisfied.is_empty() || remembers {
+            let more = slot.more_mut();
+            more.pause = pause;
+            more.satisfied = memory.satisfied;
+            more.last_success = memory.last_success;
+            more.well = memory.well;
+        }
+        let until = slot.pause().and_then(|pause| pause.until);
+        let id = self.place(slot);
+        if let Some(until) = until {
+            self.wall_timers.arm(until, WallTimer::PauseEnds(id));
+        }
+        self.find_next(id);
+        self.arm(id);
+        self.arm_overdue(id, now);
+        id
+    }
+
+    /// Begins to keep a job's schedule: from now on, but an instant given by `at` is judged by its grace even
+    /// when it has passed.
+    fn track(&self, job: &Job, trigger: String, now: Now, fx: &mut Effects) -> (Timestamp, Timestamp) {
+        let cursor = match &job.firing {
+            Firing::Clock(schedule) => match &schedule.trigger {
+                Trigger::At(at) => now.wall.min(Timestamp::from_micros(at.at.as_micros().saturating_sub(1))),
+                Trigger::Cron(_) | Trigger::Every(_) | Trigger::Any(_) | Trigger::All(_) => now.wall,
+            },
+            Firing::Startup | Firing::Shutdown | Firing::After(_) => now.wall,
+        };
+        fx.commit(Change::Track { job: job.name.clone(), cursor, anchor: now.wall, trigger });
+        (cursor, now.wall)
+    }
+
+    /// Replaces the definition of a job of the set; the pause, the history and the runs stay.
+    pub(super) fn swap(
+        &mut self,
+        id: JobId,
+        job: Arc<Job>,
+        event: Option<EventKind>,
+        now: Now,
+        fx: &mut Effects,
+    ) {
+        let old = self.slot(id).job.clone();
+        if old == job {
+            return;
+        }
+        let same_rules = Job { origin: old.origin.clone(), ..(*job).clone() } == *old;
+        if let Some(kind) = event.or((!same_rules).then_some(EventKind::JobEdited)) {
+            fx.event(job_event(now, kind, &job.name));
+        }
+        let retimed = old.firing.spec() != job.firing.spec();
+        self.slot_mut(id).job = job.clone();
+        if retimed {
+            let (cursor, anchor) = self.track(&job, job.firing.spec(), now, fx);
+            let slot = self.slot_mut(id);
+            slot.cursor = cursor;
+            slot.anchor = anchor;
+            slot.next = None;
+            slot.more_mut().satisfied.clear();
+            self.skip_this_boot(id, fx);
+        }
+        if retimed || old.enabled != job.enabled || old.firing != job.firing {
+            self.find_next(id);
+        }
+        self.arm(id);
+        self.arm_overdue(id, now);
+        if !job.enabled {
+            self.drop_waiting(id, Reason::Disabled, now, fx);
+        }
+    }
+
+    /// Takes a job out of the set. Runs alive go on; runs that wait are skipped.
+    pub(super) fn take_out(&mut self, name: &Name, now: Now, fx: &mut Effects) {
+        let Some(id) = self.find(name.as_str()) else { return };
+        fx.event(job_event(now, EventKind::JobRemoved, name));
+        let slot = self.slot_mut(id);
+        slot.removed = true;
+        slot.next = None;
+        self.arm(id);
+        self.drop_waiting(id, Reason::Removed, now, fx);
+        self.free_if_gone(id);
+    }
+
+    /// Frees a removed job's place once its last run is over.
+    pub(super) fn free_if_gone(&mut self, id: JobId) {
+        let slot = self.slot(id);
+        if slot.removed && slot.open().is_empty() && self.by_name.get(&slot.job.name) == Some(&id) {
+            let name = slot.job.name.clone();
+            self.by_name.remove(&name);
+            self.free.push(id);
+        }
+    }
+
+    /// Skips the runs of a job that have not started yet.
+    pub(super) fn drop_waiting(&mut self, id: JobId, reason: Reason, now: Now, fx: &mut Effects) {
+        let waiting: Vec<_> = self.slot(id).open().to_vec();
+        for run in waiting {
+            if self
+                .runs
+                .get(&run)
+                .is_some_and(|run| run.status == RunStatus::Queued && run.progress.is_none())
+            {
+                self.finish_unstarted(run, RunStatus::Skipped, reason, None, now, fx);
+            }
+        }
+    }
+
+    /// Computes the next fire time from the cursor; jobs without a clock have one only when something said so.
+    pub(super) fn find_next(&mut self, id: JobId) {
+        let slot = self.slot(id);
+        let next = match &slot.job.firing {
+            _ if !slot.job.enabled || slot.removed => None,
+            Firing::Clock(schedule) => schedule.next_after(slot.anchor, slot.cursor),
+            Firing::After(dependencies) => {
+                let satisfied = slot.more().map_or(&[][..], |more| &more.satisfied);
+                let all = dependencies.iter().all(|dependency| satisfied.contains(&dependency.job));
+                all.then_some(slot.next.unwrap_or(self.last.wall))
+            }
+            Firing::Startup | Firing::Shutdown => slot.next,
+        };
+        self.slot_mut(id).next = next;
+    }
+
+    /// Arms the deadline of a job's next fire time: early by the claim's lead, so that the claim is durable at
+    /// the instant; on the instant where a run of the job is alive, because overlap is judged then.
+    pub(super) fn arm(&mut self, id: JobId) {
+        let lead = self.settings.claim_lead;
+        let slot = self.slot(id);
+        let at = match slot.next {
+            Some(next) if slot.pause().is_none() => {
+                let due = next.plus(self.jitter_of(slot, next));
+                Some(if slot.open().is_empty() { due.minus(lead) } else { due })
+            }
+            Some(_) | None => None,
+        };
+        let old = slot.armed;
+        if old == at {
+            return;
+        }
+        if let Some(old) = old {
+            self.job_timers.disarm(old, id);
+        }
+        if let Some(at) = at {
+            self.job_timers.arm(at, id);
+        }
+        self.slot_mut(id).armed = at;
+    }
+
+    /// Returns the delay on top of a fire time: never past the next one, never past the schedule's end.
+    pub(super) fn jitter_of(&self, slot: &Slot, fire_time: Timestamp) -> std::time::Duration {
+        let Firing::Clock(schedule) = &slot.job.firing else { return std::time::Duration::ZERO };
+        if schedule.jitter.is_zero() {
+            return std::time::Duration::ZERO;
+        }
+        let next = schedule.next_after(slot.anchor, fire_time);
+        let bound = [next, schedule.end].into_iter().flatten().map(|at| at.since(fire_time)).min();
+        let window = bound.map_or(schedule.jitter, |bound| bound.min(schedule.jitter));
+        policy::jitter(slot.job.name.as_str(), fire_time, window)
+    }
+
+    /// Returns the jobs of the set.
+    pub(super) fn live_slots(&self) -> impl Iterator<Item = &Slot> {
+        self.by_name.values().map(|id| self.slot(*id)).filter(|slot| !slot.removed)
+    }
+
+    /// Makes a place for a job that has left the set while a run of it was alive and the daemon was not.
+    pub(super) fn ghost(&mut self, name: &Name, now: Now) -> JobId {
+        let job = Job {
+            name: name.clone(),
+            origin: Origin::Added,
+            firing: Firing::Shutdown,
+            work: Work::Command(Command::Argv(Box::default())),
+            policy: Arc::default(),
+            execution: Arc::default(),
+            about: Arc::default(),
+            enabled: false,
+            paused: false,
+        };
+        let mut slot = Slot::new(Arc::new(job), now.wall, now.wall);
+        slot.removed = true;
+        self.place(slot)
+    }
+
+    fn place(&mut self, slot: Slot) -> JobId {
+        let name = slot.job.name.clone();
+        let id = match self.by_name.get(&name).copied() {
+            Some(ghost) => {
+                self.revive(ghost, slot);
+                ghost
+            }
+            None => match self.free.pop() {
+                Some(id) => {
+                    *self.slot_mut(id) = slot;
+                    id
+                }
+                None => {
+                    let id = JobId(u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
+                    self.slots.push(slot);
+                    id
+                }
+            },
+        };
+        self.by_name.insert(name, id);
+        id
+    }
+
+    /// A job of the same name comes back while runs of the old one are alive: they count for it.
+    fn revive(&mut self, ghost: JobId, mut slot: Slot) {
+        let old = self.slot_mut(ghost);
+        let open = old.open().to_vec();
+        let (active, waiting) = match old.more() {
+            Some(more) => (more.active, more.waiting.clone()),
+            None => (0, std::collections::VecDeque::new()),
+        };
+        let more: &mut More = slot.more_mut();
+        more.open = open;
+        more.active = active;
+        more.waiting = waiting;
+        *self.slot_mut(ghost) = slot;
+    }
+
+    fn set_pools(&mut self, pools: &[Pool]) {
+        let catch_up = (PoolKey::CatchUp, self.settings.catch_up_parallel);
+        let wanted = pools.iter().map(|pool| (PoolKey::Named(pool.name.clone()), pool.workers));
+        let wanted: BTreeMap<_, _> = wanted.chain([catch_up]).collect();
+        self.pools
+            .retain(|key, state| wanted.contains_key(key) || state.busy > 0 || !state.waiting.is_empty());
+        for (key, workers) in wanted {
+            self.pools.entry(key).or_insert_with(|| PoolState::new(workers)).workers = workers.max(1);
+        }
+    }
+
+    fn report_pools(&self, pools: &[Pool], now: Now, fx: &mut Effects) {
+        let has = |name: &Name| self.pools.contains_key(&PoolKey::Named(name.clone()));
+        for pool in pools.iter().filter(|pool| !has(&pool.name)) {
+            let mut event = Event::new(now.wall, EventKind::PoolAdded);
+            event.detail = Some(pool.name.to_string());
+            fx.event(event);
+        }
+        for key in self.pools.keys() {
+            if let PoolKey::Named(name) = key
+                && !pools.iter().any(|pool| pool.name == *name)
+            {
+                let mut event = Event::new(now.wall, EventKind::PoolRemoved);
+                event.detail = Some(name.to_string());
+                fx.event(event);
+            }
+        }
+    }
+
+    pub(super) fn link_dependents(&mut self) {
+        let mut dependents: HashMap<Name, Vec<JobId>> = HashMap::new();
+        for id in self.by_name.values().copied() {
+            let slot = self.slot(id);
+            if let (false, Firing::After(dependencies)) = (slot.removed, &slot.job.firing) {
+                for dependency in dependencies {
+                    dependents.entry(dependency.job.clone()).or_default().push(id);
+                }
+            }
+        }
+        self.dependents = dependents;
+    }
+
+    fn close_gate(&mut self, heartbeat: Option<Timestamp>, now: Now) {
+        let behind = heartbeat.filter(|beat| beat.since(now.wall) > policy::ON_TIME);
+        self.gate = match behind {
+            Some(reaches) => Gate::Clock { reaches, until: now.mono.plus(self.settings.max_clock_wait) },
+            None if self.settings.startup_delay.is_zero() => Gate::Open,
+            None => Gate::Delay { until: now.mono.plus(self.settings.startup_delay) },
+        };
+        if let Gate::Delay { until } | Gate::Clock { until, .. } = self.gate {
+            self.mono_timers.arm(until, MonoTimer::Gate);
+        }
+    }
+
+    fn fire_at_startup(&mut self, id: JobId, ran_this_boot: bool, now: Now, fx: &mut Effects) {
+        let job = self.slot(id).job.clone();
+        if !matches!(job.firing, Firing::Startup) || !job.enabled {
+            return;
+        }
+        if job.policy.startup == StartupScope::Boot && ran_this_boot {
+            return;
+        }
+        fx.commit(Change::StartupBoot { job: job.name.clone(), boot_id: self.boot_id.clone() });
+        self.slot_mut(id).next = Some(now.wall);
+        self.arm(id);
+    }
+
+    /// A startup job that comes into the set later is not due before the next boot, as with cron's @reboot.
+    fn skip_this_boot(&mut self, id: JobId, fx: &mut Effects) {
+        let job = self.slot(id).job.clone();
+        if matches!(job.firing, Firing::Startup) {
+            fx.commit(Change::StartupBoot { job: job.name.clone(), boot_id: self.boot_id.clone() });
+        }
+    }
+}
+
+/// Makes an event about a job.
+pub(super) fn job_event(now: Now, kind: EventKind, job: &Name) -> Event {
+    let mut event = Event::new(now.wall, kind);
+    event.job = Some(job.clone());
+    event
+}

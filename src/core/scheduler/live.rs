@@ -1,0 +1,229 @@
+//! What the scheduler keeps in memory of jobs, of runs that are not over, and of pools.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::plan::{Place, Stage};
+use crate::core::change::Pause;
+use crate::core::instant::{Monotonic, Timestamp};
+use crate::core::job::Job;
+use crate::core::name::Name;
+use crate::core::run::{Exit, ProcessMark, Reason, RunId, RunStatus, Source, Usage};
+
+/// A job's place in the scheduler's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct JobId(pub(super) u32);
+
+/// One job. What few jobs have at any moment is in `more`, so that an idle job costs little.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) job: Arc<Job>,
+    /// True: the job has left the set and waits for the end of its runs.
+    pub(super) removed: bool,
+    /// Every fire time up to here has its outcome.
+    pub(super) cursor: Timestamp,
+    /// The origin of intervals.
+    pub(super) anchor: Timestamp,
+    /// The next fire time; for a job without a clock, the pending one.
+    pub(super) next: Option<Timestamp>,
+    /// The deadline under which the job stands in the timers.
+    pub(super) armed: Option<Timestamp>,
+    more: Option<Box<More>>,
+}
+
+/// What only some jobs have.
+#[derive(Debug, Default)]
+pub(super) struct More {
+    pub(super) pause: Option<Pause>,
+    /// Runs that are not over, oldest first.
+    pub(super) open: Vec<RunId>,
+    /// How many of them have taken an instance.
+    pub(super) active: u32,
+    /// Runs that wait for an instance, in order.
+    pub(super) waiting: VecDeque<RunId>,
+    /// Dependencies that have come true since the last start.
+    pub(super) satisfied: Vec<Name>,
+    pub(super) last_success: Option<Timestamp>,
+    /// Whether the last run that was started ended well.
+    pub(super) well: Option<bool>,
+    /// The deadline of `expect.success_within` that is armed.
+    pub(super) overdue_at: Option<Timestamp>,
+}
+
+impl Slot {
+    pub(super) fn new(job: Arc<Job>, cursor: Timestamp, anchor: Timestamp) -> Self {
+        Slot { job, removed: false, cursor, anchor, next: None, armed: None, more: None }
+    }
+
+    /// Returns the rare part for reading.
+    pub(super) fn more(&self) -> Option<&More> {
+        self.more.as_deref()
+    }
+
+    /// Returns the rare part for writing, making it where there is none.
+    pub(super) fn more_mut(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    pub(super) fn pause(&self) -> Option<&Pause> {
+        self.more().and_then(|more| more.pause.as_ref())
+    }
+
+    /// Counts the runs that are not over.
+    pub(super) fn open(&self) -> &[RunId] {
+        self.more().map_or(&[], |more| &more.open)
+    }
+}
+
+/// A run that is not over.
+#[derive(Debug)]
+pub(super) struct LiveRun {
+    pub(super) id: RunId,
+    /// The definition it runs with; a reload does not change it.
+    pub(super) job: Arc<Job>,
+    pub(super) status: RunStatus,
+    pub(super) source: Source,
+    pub(super) fire_time: Option<Timestamp>,
+    pub(super) queued_at: Timestamp,
+    pub(super) due_at: Timestamp,
+    /// The attempt alive or last ended; 0 before the first.
+    pub(super) attempt: u32,
+    pub(super) attempts: u32,
+    pub(super) priority: i32,
+    pub(super) args: Vec<String>,
+    /// True: goes past the instance limit.
+    pub(super) forced: bool,
+    /// True: it is late because the daemon was away, and takes part in the catch-up budget.
+    pub(super) catch_up: bool,
+    /// True: its claim is committed.
+    pub(super) durable: bool,
+    pub(super) stage: Stand,
+    /// True: it has taken an instance of its job.
+    pub(super) has_instance: bool,
+    /// The pool in which it has taken a worker.
+    pub(super) worker: Option<PoolKey>,
+    /// When its first attempt started.
+    pub(super) started: Option<(Timestamp, Monotonic)>,
+    pub(super) usage: Option<Usage>,
+    /// The attempt that is alive.
+    pub(super) progress: Option<Box<Progress>>,
+    pub(super) ending: Option<Ending>,
+}
+
+/// What a run that is not over waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stand {
+    /// Its instant, or its commit.
+    Due,
+    /// The end of a hold, or of the start-up delay.
+    Parked,
+    /// An instance of its job.
+    Instance,
+    /// A worker of a pool.
+    Worker,
+    /// The end of its processes.
+    Alive,
+    /// Its next attempt.
+    Retry,
+}
+
+/// Which pool.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum PoolKey {
+    /// The built-in limit on late runs after a boot, a resume or a release.
+    CatchUp,
+    /// `[pools.NAME]`.
+    Named(Name),
+}
+
+/// A limit of workers and those who wait for one.
+#[derive(Debug)]
+pub(super) struct PoolState {
+    pub(super) workers: u32,
+    pub(super) busy: u32,
+    /// Higher priority first, then the earlier due instant, then the lower number.
+    pub(super) waiting: BTreeSet<(Reverse<i32>, Timestamp, RunId)>,
+}
+
+impl PoolState {
+    pub(super) const fn new(workers: u32) -> Self {
+        PoolState { workers, busy: 0, waiting: BTreeSet::new() }
+    }
+}
+
+/// An attempt that is alive.
+#[derive(Debug)]
+pub(super) struct Progress {
+    pub(super) stages: Vec<Stage>,
+    pub(super) index: usize,
+    pub(super) children: Vec<Child>,
+    /// Commands begun so far, which numbers the next one.
+    pub(super) begun: u32,
+    /// True: each command gets a row of its own.
+    pub(super) itemised: bool,
+    /// The first failure that counts.
+    pub(super) failure: Option<Failure>,
+    /// How the work went, once it is over and the closing hooks run.
+    pub(super) verdict: Option<Verdict>,
+    pub(super) exit: Option<Exit>,
+    pub(super) result: Option<String>,
+    pub(super) time_limit: Option<Monotonic>,
+}
+
+/// One command of an attempt.
+#[derive(Debug)]
+pub(super) struct Child {
+    pub(super) place: Place,
+    pub(super) position: u32,
+    pub(super) process: Option<ProcessMark>,
+    pub(super) started: Option<(Timestamp, Monotonic)>,
+    pub(super) output_offset: Option<u64>,
+    pub(super) dying: Dying,
+    pub(super) time_limit: Option<Monotonic>,
+}
+
+/// How far the end of a command has been brought about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dying {
+    /// It runs on.
+    No,
+    /// It was asked to end; it is killed at that reading of the monotonic clock.
+    Asked { kill_at: Monotonic, cause: Cause },
+    /// It was killed.
+    Killed { cause: Cause },
+}
+
+/// Why a command is brought to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Its own time limit or the attempt's.
+    TimeLimit,
+    /// A sibling has failed and `fail_fast` is set, or the run is to end.
+    Told,
+}
+
+/// Why a whole run is brought to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    TimedOut,
+    Told { reason: Reason, detail: Option<String> },
+}
+
+/// A failure that counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) reason: Reason,
+    pub(super) exit: Option<Exit>,
+    pub(super) detail: Option<String>,
+}
+
+/// How an attempt went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Succeeded,
+    Failed(Failure),
+    TimedOut(Failure),
+    Cancelled { reason: Reason, detail: Option<String> },
+    Lost { reason: Reason },
+}

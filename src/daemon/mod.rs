@@ -1,0 +1,3 @@
+//! The daemon: wires the rooms together and runs the loop.
+
+pub mod clock;
