@@ -8,11 +8,8 @@ pub mod event;
 pub mod instant;
 pub mod job;
 pub mod name;
-<<<<<<< HEAD
 pub mod notifier;
-=======
 pub mod policy;
->>>>>>> main
 pub mod run;
 pub mod scheduler;
 pub mod trigger;
