@@ -2,4 +2,5 @@
 
 pub mod core;
 pub mod daemon;
+pub mod jobfile;
 pub mod protocol;

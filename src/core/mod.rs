@@ -8,6 +8,7 @@ pub mod event;
 pub mod instant;
 pub mod job;
 pub mod name;
+pub mod notifier;
 pub mod policy;
 pub mod run;
 pub mod scheduler;

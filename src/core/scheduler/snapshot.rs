@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::live::{PoolKey, Slot, Stand};
+use super::live::{PoolKey, Progress, Slot, Stand, Verdict};
 use super::{Gate, Scheduler};
 use crate::core::change::{Hold, Pause};
 use crate::core::instant::Timestamp;
 use crate::core::job::Job;
 use crate::core::name::Name;
-use crate::core::run::{RunId, RunStatus, Source};
+use crate::core::run::{Exit, RunId, RunStatus, Source};
 use crate::core::trigger::Firing;
 
 /// Where a job stands.
@@ -60,8 +60,10 @@ pub struct RunSnapshot {
     pub fire_time: Option<Timestamp>,
     pub args: Vec<String>,
     pub started_at: Option<Timestamp>,
-    /// True: every stage of its work succeeded so far and it is in its closing hooks.
-    pub succeeded: Option<bool>,
+    /// How the work of the attempt went, once it is over and the closing hooks run.
+    pub outcome: Option<(RunStatus, Option<Exit>)>,
+    /// True: the attempt has commands beside the one.
+    pub itemised: bool,
     pub last_success: Option<Timestamp>,
 }
 
@@ -99,9 +101,8 @@ impl Scheduler {
             fire_time: run.fire_time,
             args: run.args.clone(),
             started_at: run.started.map(|(wall, _)| wall),
-            succeeded: progress
-                .and_then(|p| p.verdict.as_ref())
-                .map(|v| *v == super::live::Verdict::Succeeded),
+            outcome: progress.and_then(outcome),
+            itemised: progress.is_some_and(|progress| progress.itemised),
             last_success: slot.and_then(|slot| slot.more()).and_then(|more| more.last_success),
         })
     }
@@ -185,4 +186,15 @@ impl Scheduler {
             last_success: slot.more().and_then(|more| more.last_success),
         }
     }
+}
+
+fn outcome(progress: &Progress) -> Option<(RunStatus, Option<Exit>)> {
+    let (status, exit) = match progress.verdict.as_ref()? {
+        Verdict::Succeeded => (RunStatus::Succeeded, None),
+        Verdict::Failed(failure) => (RunStatus::Failed, failure.exit),
+        Verdict::TimedOut(failure) => (RunStatus::TimedOut, failure.exit),
+        Verdict::Cancelled { .. } => (RunStatus::Cancelled, None),
+        Verdict::Lost { .. } => (RunStatus::Lost, None),
+    };
+    Some((status, exit.or(progress.exit)))
 }
