@@ -206,7 +206,9 @@ impl Key {
                 .value_parser(clap::builder::PossibleValuesParser::new(["true", "false"])),
             File if self.name == "cwd" => arg.value_hint(ValueHint::DirPath),
             File | Paths => arg.value_hint(ValueHint::FilePath),
-            _ if matches!(self.name, "command" | "steps" | "parallel") => arg.value_hint(ValueHint::CommandString),
+            _ if matches!(self.name, "command" | "steps" | "parallel") => {
+                arg.value_hint(ValueHint::CommandString)
+            }
             _ => arg,
         }
     }
@@ -337,7 +339,9 @@ impl Key {
             Scalars => Value::Array(values.iter().flat_map(|value| value.split(',')).map(scalar).collect()),
             File => path(last)?,
             Paths => Value::Array(values.iter().map(|value| path(value)).collect::<Result<_, _>>()?),
-            Pairs => self.pairs(values.iter().map(String::as_str), |value| Value::String(value.to_owned()))?,
+            Pairs => {
+                self.pairs(values.iter().map(String::as_str), |value| Value::String(value.to_owned()))?
+            }
             WordOrSettings if !last.contains('=') => Value::String(last.to_owned()),
             Settings | WordOrSettings => {
                 self.pairs(values.iter().flat_map(|value| value.split(',')), scalar)?
@@ -387,7 +391,8 @@ fn path(text: &str) -> Result<Value, CliError> {
     }
     let absolute = std::path::absolute(Path::new(text))
         .map_err(|error| CliError::usage(format!("cannot tell where {text} is: {error}")))?;
-    let text = absolute.to_str().ok_or_else(|| CliError::usage(format!("{} is not UTF-8", absolute.display())))?;
+    let text =
+        absolute.to_str().ok_or_else(|| CliError::usage(format!("{} is not UTF-8", absolute.display())))?;
     Ok(Value::String(text.to_owned()))
 }
 
@@ -396,7 +401,12 @@ fn dependency(text: &str) -> Value {
         None => Value::String(text.to_owned()),
         Some((job, end)) => {
             let pairs = [("job", job), ("on", end)];
-            Value::Table(pairs.map(|(key, value)| (key.to_owned(), Value::String(value.to_owned()))).into_iter().collect())
+            Value::Table(
+                pairs
+                    .map(|(key, value)| (key.to_owned(), Value::String(value.to_owned())))
+                    .into_iter()
+                    .collect(),
+            )
         }
     }
 }

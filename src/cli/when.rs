@@ -101,10 +101,12 @@ fn at_wall(wall: NaiveDateTime, zone: &Zone) -> Option<Timestamp> {
     let as_utc = Timestamp::from_utc(wall.and_utc());
     let around = [as_utc.as_secs() - DAY, as_utc.as_secs() + DAY];
     let offsets = around.map(|secs| i64::from(zone.offset_at(Timestamp::from_secs(secs))));
-    let shifted = |offset: i64| as_utc.as_micros().checked_sub(offset * 1_000_000).map(Timestamp::from_micros);
+    let shifted =
+        |offset: i64| as_utc.as_micros().checked_sub(offset * 1_000_000).map(Timestamp::from_micros);
     // The larger offset comes first in time; where neither fits the wall time is in a gap.
     let mut tried = [offsets[0].max(offsets[1]), offsets[0].min(offsets[1])].into_iter();
-    let fits = tried.find(|offset| shifted(*offset).is_some_and(|at| i64::from(zone.offset_at(at)) == *offset));
+    let fits =
+        tried.find(|offset| shifted(*offset).is_some_and(|at| i64::from(zone.offset_at(at)) == *offset));
     shifted(fits.unwrap_or(offsets[0]))
 }
 

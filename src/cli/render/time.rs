@@ -160,8 +160,13 @@ mod tests {
 
     #[test]
     fn sizes_have_one_place_below_ten() {
-        let cases =
-            [(0, "0 B"), (1_023, "1023 B"), (1_536, "1.5 KiB"), (16 << 20, "16 MiB"), (u64::MAX, "16383 PiB")];
+        let cases = [
+            (0, "0 B"),
+            (1_023, "1023 B"),
+            (1_536, "1.5 KiB"),
+            (16 << 20, "16 MiB"),
+            (u64::MAX, "16383 PiB"),
+        ];
         for (bytes, text) in cases {
             assert_eq!(size(bytes), text);
         }
