@@ -2,7 +2,7 @@
 
 use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime};
 
-use crate::core::civil::Zone;
+use crate::core::civil::{Local, Zone};
 use crate::core::duration;
 use crate::core::instant::Timestamp;
 
@@ -21,9 +21,6 @@ pub(crate) enum WhenError {
     /// It is none of the forms.
     #[error("{0:?} is no time")]
     Unknown(String),
-    /// It lies outside the years that can be counted.
-    #[error("{0:?} is too far away")]
-    TooFar(String),
 }
 
 impl WhenError {
@@ -52,7 +49,9 @@ pub(crate) fn parse(text: &str, now: Timestamp, zone: &Zone, lean: Lean) -> Resu
         return Ok(at);
     }
     let wall = from_wall(text, now, zone).ok_or_else(|| WhenError::Unknown(text.to_owned()))?;
-    at_wall(wall, zone).ok_or_else(|| WhenError::TooFar(text.to_owned()))
+    Ok(match zone.resolve(wall) {
+        Local::Once(at) | Local::Gap(at) | Local::Twice(at, _) => at,
+    })
 }
 
 fn from_duration(text: &str, now: Timestamp, lean: Lean) -> Option<Timestamp> {
@@ -95,21 +94,6 @@ fn from_wall(text: &str, now: Timestamp, zone: &Zone) -> Option<NaiveDateTime> {
     Some(date.and_time(time))
 }
 
-/// Finds the instant of a wall time: the first of two, and after a gap what the clock shows one gap later.
-fn at_wall(wall: NaiveDateTime, zone: &Zone) -> Option<Timestamp> {
-    const DAY: i64 = 86_400;
-    let as_utc = Timestamp::from_utc(wall.and_utc());
-    let around = [as_utc.as_secs() - DAY, as_utc.as_secs() + DAY];
-    let offsets = around.map(|secs| i64::from(zone.offset_at(Timestamp::from_secs(secs))));
-    let shifted =
-        |offset: i64| as_utc.as_micros().checked_sub(offset * 1_000_000).map(Timestamp::from_micros);
-    // The larger offset comes first in time; where neither fits the wall time is in a gap.
-    let mut tried = [offsets[0].max(offsets[1]), offsets[0].min(offsets[1])].into_iter();
-    let fits =
-        tried.find(|offset| shifted(*offset).is_some_and(|at| i64::from(zone.offset_at(at)) == *offset));
-    shifted(fits.unwrap_or(offsets[0]))
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Lean, WhenError, parse};
@@ -148,8 +132,8 @@ mod tests {
             ("in 90m", Past, "2026-03-28T11:30:00Z"),
             ("+1d", Past, "2026-03-29T10:00:00Z"),
             ("@0", Past, "1970-01-01T00:00:00Z"),
-            // The gap of 2026-03-29: 02:30 is not there, 03:30 summer time is where it would be.
-            ("2026-03-29T02:30", Past, "2026-03-29T01:30:00Z"),
+            // The gap of 2026-03-29: 02:30 is not there, the clock jumps from 02:00 to 03:00.
+            ("2026-03-29T02:30", Past, "2026-03-29T01:00:00Z"),
             // The fold of 2026-10-25: 02:30 is there twice, the first counts.
             ("2026-10-25T02:30", Past, "2026-10-25T00:30:00Z"),
         ];

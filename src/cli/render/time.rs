@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, FixedOffset, SecondsFormat};
+use chrono::{DateTime, FixedOffset};
 
 use crate::core::civil::Zone;
 use crate::core::instant::Timestamp;
@@ -75,24 +75,12 @@ pub(crate) fn exact(text: &str) -> String {
 
 /// Writes an instant for people in a zone.
 pub(crate) fn exact_at(at: Timestamp, zone: &Zone) -> String {
-    in_zone(at, zone).map_or_else(|| at.to_string(), exact_in)
+    exact(&zone.format_exact(at))
 }
 
 fn exact_in(at: DateTime<FixedOffset>) -> String {
     let fraction = if at.timestamp_subsec_millis() == 0 { "" } else { "%.3f" };
     at.format(&format!("%a %Y-%m-%d %H:%M:%S{fraction} %:z")).to_string()
-}
-
-/// Writes an instant in RFC 3339 with the offset of a zone, as it stands in JSON.
-pub(crate) fn rfc3339(at: Timestamp, zone: &Zone) -> String {
-    match in_zone(at, zone) {
-        Some(at) => at.to_rfc3339_opts(SecondsFormat::AutoSi, false),
-        None => at.to_string(),
-    }
-}
-
-fn in_zone(at: Timestamp, zone: &Zone) -> Option<DateTime<FixedOffset>> {
-    Some(at.to_utc()?.with_timezone(&FixedOffset::east_opt(zone.offset_at(at))?))
 }
 
 /// Writes a number of bytes: `512 B`, `1.5 KiB`, `16 MiB`.
