@@ -4,5 +4,6 @@ pub mod cli;
 pub mod core;
 pub mod daemon;
 pub mod jobfile;
+pub mod process;
 pub mod protocol;
 pub mod zoneinfo;

@@ -1,0 +1,49 @@
+//! Processes: starts them, bounds their output, signals their groups, reaps and adopts them.
+//!
+//! Owns everything between a decision "start this command" and the facts that come back from the kernel:
+//! the environment, the output files under `logs/`, process groups, cgroups, exit codes and resource use.
+//! It must not know the scheduler, the store, the protocol or any clock: callers say when something is due
+//! and hand in what it needs. Linux only; this is the one room that calls the kernel without a safe wrapper.
+//!
+//! ```text
+//! Inherited ──environment()──▶ Environment ─┐
+//! Logs ──create()──▶ LogFile ──▶ Sink ──────┼─▶ Spawner::spawn ─▶ ProcessMark ─▶ Reaper::reap ─▶ Exit, Usage
+//! Cgroups ──create()──▶ RunCgroup ──────────┘        │
+//!                                                    ├─▶ OutputWatch (bounds the file while it grows)
+//!                                                    └─▶ group::signal, group::is_alive
+//! after a restart: adopt::find, adopt::find_by_tag ─▶ Adopted ─▶ Exit where the kernel still tells it
+//! ```
+
+pub mod adopt;
+pub mod bound;
+pub mod cgroup;
+pub mod environment;
+pub mod foreground;
+pub mod group;
+pub mod output;
+pub mod read;
+pub mod reap;
+pub mod spawn;
+
+mod account;
+mod child;
+mod env_file;
+mod error;
+mod limits;
+mod procfs;
+
+pub use adopt::{Adopted, Presence, find, find_by_tag};
+pub use bound::{Kept, OutputWatch, Watched};
+pub use cgroup::{Cgroups, RunCgroup};
+pub use environment::{Environment, Inherited, RunContext};
+pub use error::StartError;
+pub use foreground::{Foreground, foreground};
+pub use group::RunTag;
+pub use output::{Evidence, LogFile, Logs};
+pub use procfs::{boot_id, host};
+pub use read::LogReader;
+pub use reap::{Ended, Reaper};
+pub use spawn::{Sink, Spawner, Start};
+
+#[cfg(test)]
+mod tests;
