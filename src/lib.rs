@@ -4,3 +4,4 @@ pub mod core;
 pub mod daemon;
 pub mod jobfile;
 pub mod protocol;
+pub mod zoneinfo;

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use chrono::{DateTime, FixedOffset, NaiveDateTime, Offset, SecondsFormat, TimeZone};
+
 use super::instant::Timestamp;
 
 /// A time zone: its name and its offset from UTC at every instant.
@@ -37,6 +39,38 @@ pub trait ZoneSource {
     fn names(&self) -> Vec<String>;
 }
 
+/// A stretch of time over which a zone's offset is constant: `[start, end)`, seconds since the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// Its place in the zone's list.
+    pub(crate) index: usize,
+    /// Its first second; `i64::MIN` for the first span.
+    pub(crate) start: i64,
+    /// The second after its last one; `i64::MAX` for the last span.
+    pub(crate) end: i64,
+    /// The offset from UTC, seconds east.
+    pub(crate) offset: i32,
+    /// The offset of the span before; its own for the first span.
+    pub(crate) before: i32,
+    /// The offset of the span after; its own for the last span.
+    pub(crate) after: i32,
+}
+
+/// Shifts of this many seconds or more are corrections of the clock: nothing is made up for them and nothing
+/// held back (TIME.md rule 30).
+pub(crate) const CORRECTION: i32 = 3 * 3600;
+
+/// What a wall-clock time is as an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Local {
+    /// It comes once.
+    Once(Timestamp),
+    /// It does not come: the clock jumps over it, to this instant.
+    Gap(Timestamp),
+    /// It comes twice.
+    Twice(Timestamp, Timestamp),
+}
+
 impl Zone {
     /// Makes a zone from its table.
     pub fn new(table: ZoneTable) -> Self {
@@ -55,13 +89,141 @@ impl Zone {
 
     /// Returns the offset from UTC at an instant, in seconds east.
     pub fn offset_at(&self, at: Timestamp) -> i32 {
-        let secs = at.as_secs();
-        let passed = self.0.transitions.partition_point(|(when, _)| *when <= secs);
-        match passed.checked_sub(1) {
-            Some(last) => self.0.transitions[last].1,
-            None => self.0.first_offset,
+        self.offset_of(self.index_at(at.as_secs()))
+    }
+
+    /// Writes an instant as RFC 3339 on the zone's wall clock, with its offset, to the second.
+    pub fn format(&self, at: Timestamp) -> String {
+        self.format_with(at, SecondsFormat::Secs)
+    }
+
+    /// Writes an instant as RFC 3339 on the zone's wall clock, with its offset and the fraction it has.
+    pub fn format_exact(&self, at: Timestamp) -> String {
+        self.format_with(at, SecondsFormat::AutoSi)
+    }
+
+    fn format_with(&self, at: Timestamp, precision: SecondsFormat) -> String {
+        let offset = FixedOffset::east_opt(self.offset_at(at));
+        match (at.to_utc(), offset) {
+            (Some(utc), Some(offset)) if offset.local_minus_utc() == 0 => {
+                utc.to_rfc3339_opts(precision, true)
+            }
+            (Some(utc), Some(offset)) => utc.with_timezone(&offset).to_rfc3339_opts(precision, false),
+            (_, _) => at.to_string(),
         }
     }
+
+    /// Resolves a wall-clock time.
+    pub fn resolve(&self, wall: NaiveDateTime) -> Local {
+        let wall = wall.and_utc().timestamp();
+        // No offset is as far as two days from UTC, so the candidates are near.
+        let mut span = self.span_at(wall.saturating_sub(2 * 86_400));
+        let mut found = None;
+        let mut gap = Timestamp::from_secs(wall - i64::from(span.offset));
+        loop {
+            let at = wall - i64::from(span.offset);
+            if at >= span.start && at < span.end {
+                match found {
+                    None => found = Some(at),
+                    Some(first) => {
+                        return Local::Twice(Timestamp::from_secs(first), Timestamp::from_secs(at));
+                    }
+                }
+            } else if at < span.start && wall - i64::from(span.before) >= span.start {
+                gap = Timestamp::from_secs(span.start);
+            }
+            if span.end > wall.saturating_add(2 * 86_400) {
+                return found.map_or(Local::Gap(gap), |at| Local::Once(Timestamp::from_secs(at)));
+            }
+            span = self.span(span.index + 1);
+        }
+    }
+
+    /// Returns the span in which a second since the epoch lies.
+    pub(crate) fn span_at(&self, secs: i64) -> Span {
+        self.span(self.index_at(secs))
+    }
+
+    /// Returns the span of a number; the last one for numbers past the end.
+    pub(crate) fn span(&self, index: usize) -> Span {
+        let transitions = &self.0.transitions;
+        let index = index.min(transitions.len());
+        let start = index.checked_sub(1).map_or(i64::MIN, |before| transitions[before].0);
+        let end = transitions.get(index).map_or(i64::MAX, |next| next.0);
+        let offset = self.offset_of(index);
+        Span {
+            index,
+            start,
+            end,
+            offset,
+            before: index.checked_sub(1).map_or(offset, |before| self.offset_of(before)),
+            after: if end == i64::MAX { offset } else { self.offset_of(index + 1) },
+        }
+    }
+
+    fn index_at(&self, secs: i64) -> usize {
+        self.0.transitions.partition_point(|(when, _)| *when <= secs)
+    }
+
+    fn offset_of(&self, index: usize) -> i32 {
+        index.checked_sub(1).map_or(self.0.first_offset, |before| self.0.transitions[before].1)
+    }
+}
+
+/// chrono-tz's own copy of the tz database, for machines that have none. It knows no time changes from 2100 on,
+/// and none that were decided after it was made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Embedded;
+
+impl ZoneSource for Embedded {
+    fn zone(&self, name: &str) -> Option<Zone> {
+        let zone: chrono_tz::Tz = name.parse().ok()?;
+        Some(Zone::new(sampled(zone)))
+    }
+
+    fn local(&self) -> Zone {
+        Zone::utc()
+    }
+
+    fn version(&self) -> String {
+        format!("embedded {}", chrono_tz::IANA_TZDB_VERSION)
+    }
+
+    fn names(&self) -> Vec<String> {
+        chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name().to_owned()).collect()
+    }
+}
+
+/// Finds a zone's transitions by looking every few days and halving where the offset has changed. No zone has
+/// changed its offset and back within so short a time since 1900.
+fn sampled(zone: chrono_tz::Tz) -> ZoneTable {
+    const STEP: i64 = 5 * 86_400;
+    const FROM: i64 = -2_208_988_800; // 1900-01-01
+    const TO: i64 = 4_102_444_800; // 2100-01-01
+    let offset = |secs: i64| {
+        let at = DateTime::from_timestamp(secs, 0).unwrap_or_default().naive_utc();
+        zone.offset_from_utc_datetime(&at).fix().local_minus_utc()
+    };
+    let first_offset = offset(FROM);
+    let mut transitions = Vec::new();
+    let (mut at, mut known) = (FROM, first_offset);
+    while at < TO {
+        let next = at + STEP;
+        let there = offset(next);
+        if there != known {
+            let (mut low, mut high) = (at, next);
+            while high - low > 1 {
+                let middle = low + (high - low) / 2;
+                if offset(middle) == known { low = middle } else { high = middle }
+            }
+            transitions.push((high, offset(high)));
+            known = offset(high);
+            at = high;
+        } else {
+            at = next;
+        }
+    }
+    ZoneTable { name: zone.name().to_owned(), first_offset, transitions }
 }
 
 impl fmt::Debug for Zone {

@@ -3,9 +3,22 @@
 //! Owns every rule that says *when*. It must not know jobs, runs or the clock. Every trigger answers
 //! strictly after the instant it is asked for, or "never", in bounded time.
 
+mod all;
+mod any;
+mod at;
+mod count;
+mod cron;
+mod describe;
+mod every;
+mod preview;
 mod spec;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
+
+pub use at::AtError;
+pub use preview::Preview;
 
 use super::civil::Zone;
 use super::cron::{Cron, DstRules};
@@ -121,24 +134,44 @@ impl Schedule {
     /// Returns the first fire time strictly after `after`; `None` = never again.
     ///
     /// `anchor` is the job's stored origin of intervals (TIME.md rule 43). Bounded: at most a few milliseconds,
-    /// also for `all` and for dates that never come.
+    /// also for `all` and for dates that never come. Jitter is no part of it.
     pub fn next_after(&self, anchor: Timestamp, after: Timestamp) -> Option<Timestamp> {
-        let _ = (anchor, after);
-        None
-    }
-
-    /// Counts the fire times in `(after, through]`; `None` = there are none.
-    ///
-    /// Time and memory do not grow with the count for intervals, and only with the number of days for cron:
-    /// 30 days of a one-second interval cost microseconds.
-    pub fn fires_between(&self, anchor: Timestamp, after: Timestamp, through: Timestamp) -> Option<Fires> {
-        let _ = (anchor, after, through);
-        None
+        // `start` is inclusive: the search begins just before it.
+        let after = match self.start {
+            Some(start) => after.max(Timestamp::from_micros(start.as_micros().saturating_sub(1))),
+            None => after,
+        };
+        let next = match &self.trigger {
+            Trigger::Cron(cron) => cron.next_after(&self.zone, after),
+            Trigger::Every(interval) => every::next_after(*interval, anchor, self.start, after),
+            Trigger::At(at) => (at.at > after).then_some(at.at),
+            Trigger::Any(members) => any::next_after(members, anchor, after),
+            Trigger::All(members) => all::next_after(members, anchor, after),
+        };
+        next.filter(|next| self.end.is_none_or(|end| *next <= end))
     }
 
     /// Says what a time change did to a fire time of this schedule.
     pub fn note_at(&self, at: Timestamp) -> Option<FireNote> {
-        let _ = at;
-        None
+        match &self.trigger {
+            Trigger::Cron(cron) => cron.note_at(&self.zone, at),
+            Trigger::Every(_) => None,
+            Trigger::At(instant) => instant.note,
+            Trigger::Any(members) | Trigger::All(members) => {
+                let before = Timestamp::from_micros(at.as_micros().saturating_sub(1));
+                let fires = |member: &&Schedule| member.next_after(at, before) == Some(at);
+                members.iter().filter(fires).find_map(|member| member.note_at(at))
+            }
+        }
+    }
+
+    /// Says whether there can be a fire time at all; a cron date that never comes has none (TIME.md rule 23).
+    pub fn fires_at_all(&self) -> bool {
+        match &self.trigger {
+            Trigger::Cron(cron) => cron.cron.fires_at_all(),
+            Trigger::Every(_) | Trigger::At(_) => true,
+            Trigger::Any(members) => members.iter().any(Schedule::fires_at_all),
+            Trigger::All(members) => members.iter().all(Schedule::fires_at_all),
+        }
     }
 }
