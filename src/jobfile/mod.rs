@@ -20,6 +20,7 @@ mod draft;
 mod execution;
 mod job;
 mod notifiers;
+mod places;
 mod policy;
 mod raw;
 mod reader;

@@ -2,7 +2,10 @@
 
 use toml::de::DeValue;
 
-use crate::core::job::{Grace, NotifyRule, NotifyWhen, OnBusy, OnLost, RetryOn, StartupScope};
+use crate::core::job::{
+    Expect, Grace, Keep, NotifyRule, NotifyWhen, OnBusy, OnLost, Output, RetryOn, StartupScope,
+};
+use crate::core::name::Name;
 
 use super::diagnostic::quoted;
 use super::draft::Draft;
@@ -114,8 +117,7 @@ fn pool(job: &mut Draft, item: Item<'_>, reader: &mut Reader<'_>) {
     if reader.pools.contains(&name) {
         job.policy().pool = Some(name);
     } else if !reader.partial {
-        let pools: Vec<String> = reader.pools.iter().map(ToString::to_string).collect();
-        let near = reader.suggester.hint(name.as_str(), pools.iter().map(String::as_str));
+        let near = reader.suggester.hint(name.as_str(), reader.pools.iter().map(Name::as_str));
         let hint = near.unwrap_or_else(|| format!("declare it: [pools.{name}] with workers = 1 or more"));
         reader.error(item.span, format!("there is no pool {:?}", name.as_str()), Some(hint));
     }
@@ -199,7 +201,7 @@ enum RetryWord {
 }
 
 fn keep(job: &mut Draft, item: Item<'_>, reader: &mut Reader<'_>) {
-    const FIELDS: &[Field<crate::core::job::Keep>] = &[
+    const FIELDS: &[Field<Keep>] = &[
         Field { key: "runs", read: |keep, item, reader| set(&mut keep.runs, reader.number(item, 1..=MANY)) },
         Field { key: "age", read: |keep, item, reader| set(&mut keep.age, reader.positive(item)) },
     ];
@@ -209,7 +211,7 @@ fn keep(job: &mut Draft, item: Item<'_>, reader: &mut Reader<'_>) {
 }
 
 fn expect(job: &mut Draft, item: Item<'_>, reader: &mut Reader<'_>) {
-    const FIELDS: &[Field<crate::core::job::Expect>] = &[
+    const FIELDS: &[Field<Expect>] = &[
         Field {
             key: "success_within",
             read: |expect, item, reader| set(&mut expect.success_within, reader.positive(item).map(Some)),
@@ -229,7 +231,7 @@ fn expect(job: &mut Draft, item: Item<'_>, reader: &mut Reader<'_>) {
 }
 
 fn output(job: &mut Draft, item: Item<'_>, reader: &mut Reader<'_>) {
-    const FIELDS: &[Field<crate::core::job::Output>] = &[
+    const FIELDS: &[Field<Output>] = &[
         Field {
             key: "max",
             read: |output, item, reader| set(&mut output.max_bytes, read_size(item, 1_024, reader)),
@@ -257,7 +259,7 @@ fn notify(item: Item<'_>, reader: &mut Reader<'_>) -> Option<Vec<NotifyRule>> {
 
 #[derive(Default)]
 struct NotifyDraft {
-    name: Option<crate::core::name::Name>,
+    name: Option<Name>,
     when: Option<NotifyWhen>,
 }
 
@@ -280,13 +282,12 @@ fn notify_rule(item: Item<'_>, reader: &mut Reader<'_>) -> Option<NotifyRule> {
     Some(NotifyRule { notifier: rule.name?, when: rule.when.unwrap_or(NotifyWhen::Change) })
 }
 
-fn notifier(item: Item<'_>, reader: &mut Reader<'_>) -> Option<crate::core::name::Name> {
+fn notifier(item: Item<'_>, reader: &mut Reader<'_>) -> Option<Name> {
     let name = reader.name(item)?;
     if reader.notifiers.contains(&name) || reader.partial {
         return Some(name);
     }
-    let known: Vec<String> = reader.notifiers.iter().map(ToString::to_string).collect();
-    let near = reader.suggester.hint(name.as_str(), known.iter().map(String::as_str));
+    let near = reader.suggester.hint(name.as_str(), reader.notifiers.iter().map(Name::as_str));
     let hint =
         near.unwrap_or_else(|| format!("declare it: [notify.{name}] with mail, webhook, ping or command"));
     reader.error(item.span, format!("there is no notifier {:?}", name.as_str()), Some(hint));

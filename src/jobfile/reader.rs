@@ -5,7 +5,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::{Range, RangeInclusive};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
@@ -51,8 +50,9 @@ pub(crate) struct Reader<'a> {
     pub(crate) never_is_error: bool,
     /// Places that a syntax error has made unreliable: what is noted there would only confuse.
     distrusted: Vec<(usize, Range<usize>)>,
-    source: &'a dyn ZoneSource,
-    zones: HashMap<String, Option<Zone>>,
+    pub(crate) source: &'a dyn ZoneSource,
+    /// Zones asked for before: the zone, or what to say instead.
+    pub(crate) zones: HashMap<String, Result<Zone, String>>,
 }
 
 impl<'a> Reader<'a> {
@@ -336,60 +336,6 @@ impl<'a> Reader<'a> {
             }
         }
     }
-
-    /// Reads a path; a relative one starts at the file's directory, `~` is kept for the job's own home.
-    pub(crate) fn path(&mut self, item: Item<'_>) -> Option<PathBuf> {
-        let text = self.text(item)?;
-        let path = Path::new(text);
-        if path.is_absolute() || text == "~" || text.starts_with("~/") {
-            return Some(path.to_owned());
-        }
-        if text.starts_with('~') {
-            let hint = "\"~/...\" is the home of the job's user; for another user give the whole path";
-            self.error(item.span, format!("{:?} names somebody's home", item.key), Some(hint.to_owned()));
-            return None;
-        }
-        match self.files[self.file].directory {
-            Some(directory) => Some(plain_join(directory, path)),
-            None => {
-                let message = format!("{:?} is a relative path, and an added job has no directory", item.key);
-                self.error(item.span, message, Some("give the whole path".to_owned()));
-                None
-            }
-        }
-    }
-
-    /// Reads a time zone.
-    pub(crate) fn zone(&mut self, item: Item<'_>) -> Option<Zone> {
-        let text = self.text(item)?;
-        if let Some(known) = self.zones.get(text).cloned().flatten() {
-            return Some(known);
-        }
-        let zone = if self.zones.contains_key(text) { None } else { self.source.zone(text) };
-        self.zones.insert(text.to_owned(), zone.clone());
-        if zone.is_none() {
-            let hint = self.zone_hint(text);
-            self.error(item.span, format!("there is no time zone {}", quoted(text)), Some(hint));
-        }
-        zone
-    }
-
-    fn zone_hint(&mut self, text: &str) -> String {
-        let names = self.source.names();
-        let place = |name: &str| name.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(text));
-        let spaced = text.replace(' ', "_");
-        let near = self.suggester.nearest(&spaced, names.iter().map(String::as_str));
-        let named = near.or_else(|| names.iter().map(String::as_str).find(|name| place(name)));
-        match named {
-            Some(name) => format!("did you mean {name:?}?"),
-            None => "give an IANA name like \"Europe/Berlin\" or \"UTC\"".to_owned(),
-        }
-    }
-
-    /// Returns the system's own zone.
-    pub(crate) fn local_zone(&self) -> Zone {
-        self.source.local()
-    }
 }
 
 /// What a duration is called in messages.
@@ -400,9 +346,3 @@ const TEXT: &str = "text";
 const TRUTH: &str = "true or false";
 /// What a number is called in messages.
 const NUMBER: &str = "a whole number";
-
-/// Joins a relative path to a directory without its `.` parts; `..` stays, for it may follow a link.
-fn plain_join(directory: &Path, path: &Path) -> PathBuf {
-    let plain = path.components().filter(|part| !matches!(part, std::path::Component::CurDir));
-    plain.fold(directory.to_owned(), |whole, part| whole.join(part))
-}

@@ -29,15 +29,17 @@ impl Suggester {
                 break;
             }
             self.left -= 1;
-            if word.len() >= 3 && candidate.starts_with(word) && best.is_none() {
-                best = Some((limit, candidate));
-            }
-            if candidate.len().abs_diff(word.len()) > 3 {
+            let distance = if candidate.eq_ignore_ascii_case(word) {
+                0
+            } else if word.len() >= 3 && candidate.starts_with(word) {
+                limit
+            } else if candidate.len().abs_diff(word.len()) > limit * 4 {
                 continue;
-            }
-            let same = candidate.eq_ignore_ascii_case(word);
-            let distance = if same { 0 } else { strsim::osa_distance(word, candidate) };
-            if distance <= limit && best.is_none_or(|(least, _)| distance < least) {
+            } else {
+                strsim::osa_distance(word, candidate)
+            };
+            // Candidates come in any order, so the alphabet decides between equals.
+            if distance <= limit && best.is_none_or(|least| (distance, candidate) < least) {
                 best = Some((distance, candidate));
             }
         }

@@ -106,6 +106,9 @@ pub(crate) fn firing(
         }
     };
     refuse_beside(found, trigger, reader);
+    if let Some(item) = found[TIMEZONE] {
+        warn_beside(item, trigger, reader);
+    }
     special
 }
 
@@ -145,6 +148,12 @@ fn refuse_beside(found: &Found<'_>, trigger: Item<'_>, reader: &mut Reader<'_>) 
     }
 }
 
+/// Warns of a key that does no harm beside a trigger, and nothing else either.
+fn warn_beside(item: Item<'_>, trigger: Item<'_>, reader: &mut Reader<'_>) {
+    let message = format!("{:?} changes nothing beside {:?}", item.key, trigger.key);
+    reader.warning(item.key_span, message, None);
+}
+
 /// Where in a job's triggers a member stands.
 #[derive(Clone, Copy)]
 struct Search<'s> {
@@ -165,6 +174,12 @@ fn schedule(
         && last < first
     {
         reader.error(item.span, "\"end\" is before \"start\"", None);
+    }
+    if trigger.key == "every" {
+        // An interval counts elapsed time: no time change touches it.
+        for item in found[DST_GAP..].iter().flatten() {
+            warn_beside(*item, trigger, reader);
+        }
     }
     let kind = match trigger.key {
         "cron" => cron(trigger, &beside, search, reader).map(|cron| Trigger::Cron(Box::new(cron))),

@@ -29,103 +29,99 @@ fn check(cases: &[(&str, &str)], wrap: impl Fn(&str) -> String) {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
+/// Keys of a job, and what is said of them.
+const WRONG_VALUES: &[(&str, &str)] = &[
+    ("tiemout = \"5m\"", "4:1 unknown key \"tiemout\" in a job | did you mean \"timeout\"?"),
+    ("colour = 1", "4:1 unknown key \"colour\" in a job"),
+    ("timeout = 90", "4:11 \"timeout\" must be a duration, not a number | with a unit: \"90s\""),
+    ("timeout = \"90\"", "4:11 \"timeout\": the number \"90\" has no unit (w, d, h, m, s or ms) | \"90s\""),
+    ("timeout = \"0s\"", "4:11 \"timeout\" must be longer than nothing"),
+    ("timeout = \"-5s\"", "4:11 \"timeout\": \"-5s\" is no number with a unit | like \"90s\" or \"1h30m\""),
+    ("coalesce = \"true\"", "4:12 \"coalesce\" must be true or false, not text | without quotes: true"),
+    ("max_instances = 0", "4:17 \"max_instances\" must be from 1 to 1000000"),
+    ("max_instances = \"2\"", "4:17 \"max_instances\" must be a whole number, not text | without quotes: 2"),
+    ("max_instances = 99999999999999999999", "4:17 \"max_instances\" must be from 1 to 1000000"),
+    (
+        "on_busy = \"quueue\"",
+        "4:11 \"on_busy\" must be \"skip\" or \"queue\" or \"replace\", not \"quueue\" | did you mean \"queue\"?",
+    ),
+    (
+        "grace = \"until_next\"",
+        "4:9 \"grace\" must be \"until-next\", \"unlimited\" or a duration, not \"until_next\" | did you mean \"until-next\"?",
+    ),
+    ("retry_backoff = 0.5", "4:17 \"retry_backoff\" must be from 1.0 to 1000.0"),
+    ("retry_backoff = nan", "4:17 \"retry_backoff\" must be from 1.0 to 1000.0"),
+    ("retry_on = [0]", "4:13 \"retry_on\" must be from 1 to 255"),
+    ("retry_on = []", "4:12 \"retry_on\" is an empty list"),
+    ("retries = -1", "4:11 \"retries\" must be from 0 to 1000000"),
+    (
+        "stop_signal = \"TREM\"",
+        "4:15 \"stop_signal\": there is no signal \"TREM\" that ends a process | did you mean \"TERM\"?",
+    ),
+    ("stop_signal = 19", "4:15 signal 19 (STOP) ends no process"),
+    ("pool = \"io\"", "4:8 there is no pool \"io\" | declare it: [pools.io] with workers = 1 or more"),
+    (
+        "notify = [\"ops\"]",
+        "4:11 there is no notifier \"ops\" | declare it: [notify.ops] with mail, webhook, ping or command",
+    ),
+    ("keep = { runs = 0 }", "4:17 \"runs\" must be from 1 to 1000000"),
+    ("keep = { days = 3 }", "4:10 unknown key \"days\" in \"keep\" | the keys here are runs, age"),
+    (
+        "output = \"jsn\"",
+        "4:10 \"output\" must be \"json\" or \"text\", not \"jsn\" | did you mean \"json\"?",
+    ),
+    ("output = { max = \"16Mb\" }", "4:18 \"max\" is no size | like \"512K\", \"16MiB\" or \"2G\""),
+    ("output = { max = 10 }", "4:18 \"max\" must be at least 1024 bytes"),
+    (
+        "limits = { cpu = \"half\" }",
+        "4:18 \"cpu\" must be a share of one core above zero | \"50%\" is half a core, \"200%\" two cores",
+    ),
+    ("limits = { cpu_time = \"1500ms\" }", "4:23 \"cpu_time\" counts in whole seconds"),
+    ("umask = 22", "4:9 \"umask\" must be from 000 to 777 in octal | in octal: \"022\" or 0o022"),
+    ("umask = \"089\"", "4:9 \"umask\" must be from 000 to 777 in octal | in octal: \"022\" or 0o022"),
+    ("nice = 20", "4:8 \"nice\" must be from -20 to 19"),
+    ("user = \"a b\"", "4:8 \"user\" is no name of a user or group"),
+    ("cwd = \"\"", "4:7 \"cwd\" must not be empty"),
+    ("cwd = \"a\\u0000b\"", "4:7 \"cwd\" must not have a NUL byte"),
+    (
+        "cwd = \"~ben/x\"",
+        "4:7 \"cwd\" names somebody's home | \"~/...\" is the home of the job's user; for another user give the whole path",
+    ),
+    (
+        "env = { \"A=B\" = \"1\" }",
+        "4:9 \"A=B\" cannot be the name of a variable | letters, digits and underscores",
+    ),
+    ("env = { A = \"x\\u0000\" }", "4:13 \"A\" must not have a NUL byte"),
+    ("env = { A = [1] }", "4:13 \"A\" must be text, not a list"),
+    ("tags = [\"a b\"]", "4:9 a name has letters, digits, '.', '_' and '-' only, not ' '"),
+    ("description = 5", "4:15 \"description\" must be text, not a number | in quotes: \"5\""),
+    ("stdin = { }", "4:9 \"stdin\" needs either \"file\" or \"text\""),
+    ("before = [\"\"]", "4:11 \"before\" must not be empty"),
+    ("expect = \"26h\"", "4:10 \"expect\" must be a table, not text"),
+    ("fail_fast = true", "4:1 \"fail_fast\" goes with \"parallel\""),
+    (
+        "timezone = \"Europe/Berln\"",
+        "4:12 there is no time zone \"Europe/Berln\" | did you mean \"Europe/Berlin\"?",
+    ),
+    ("timezone = \"Berlin\"", "4:12 there is no time zone \"Berlin\" | did you mean \"Europe/Berlin\"?"),
+    (
+        "timezone = \"new york\"",
+        "4:12 there is no time zone \"new york\" | give an IANA name like \"Europe/Berlin\" or \"UTC\"",
+    ),
+    (
+        "dst_gap = \"before\"",
+        "4:1 \"dst_gap\" changes nothing beside \"every\"\n4:11 \"dst_gap\" must be \"after\" or \"skip\", not \"before\"",
+    ),
+    (
+        "cron = \"0 2 * * *\"",
+        "4:1 \"cron\" beside \"every\": the job has one trigger | any = [ {..}, {..} ] is due at the times of each",
+    ),
+    ("steps = [\"a\"]", "4:1 \"steps\" beside \"command\": a job has one of them"),
+];
+
 #[test]
 fn wrong_values_of_job_keys_say_what_is_wanted() {
-    let cases = [
-        ("tiemout = \"5m\"", "4:1 unknown key \"tiemout\" in a job | did you mean \"timeout\"?"),
-        ("colour = 1", "4:1 unknown key \"colour\" in a job"),
-        ("timeout = 90", "4:11 \"timeout\" must be a duration, not a number | with a unit: \"90s\""),
-        (
-            "timeout = \"90\"",
-            "4:11 \"timeout\": the number \"90\" has no unit (w, d, h, m, s or ms) | \"90s\"",
-        ),
-        ("timeout = \"0s\"", "4:11 \"timeout\" must be longer than nothing"),
-        (
-            "timeout = \"-5s\"",
-            "4:11 \"timeout\": \"-5s\" is no number with a unit | like \"90s\" or \"1h30m\"",
-        ),
-        ("coalesce = \"true\"", "4:12 \"coalesce\" must be true or false, not text | without quotes: true"),
-        ("max_instances = 0", "4:17 \"max_instances\" must be from 1 to 1000000"),
-        (
-            "max_instances = \"2\"",
-            "4:17 \"max_instances\" must be a whole number, not text | without quotes: 2",
-        ),
-        ("max_instances = 99999999999999999999", "4:17 \"max_instances\" must be from 1 to 1000000"),
-        (
-            "on_busy = \"quueue\"",
-            "4:11 \"on_busy\" must be \"skip\" or \"queue\" or \"replace\", not \"quueue\" | did you mean \"queue\"?",
-        ),
-        (
-            "grace = \"until_next\"",
-            "4:9 \"grace\" must be \"until-next\", \"unlimited\" or a duration, not \"until_next\" | did you mean \"until-next\"?",
-        ),
-        ("retry_backoff = 0.5", "4:17 \"retry_backoff\" must be from 1.0 to 1000.0"),
-        ("retry_backoff = nan", "4:17 \"retry_backoff\" must be from 1.0 to 1000.0"),
-        ("retry_on = [0]", "4:13 \"retry_on\" must be from 1 to 255"),
-        ("retry_on = []", "4:12 \"retry_on\" is an empty list"),
-        ("retries = -1", "4:11 \"retries\" must be from 0 to 1000000"),
-        (
-            "stop_signal = \"TREM\"",
-            "4:15 \"stop_signal\": there is no signal \"TREM\" that ends a process | did you mean \"TERM\"?",
-        ),
-        ("stop_signal = 19", "4:15 signal 19 (STOP) ends no process"),
-        ("pool = \"io\"", "4:8 there is no pool \"io\" | declare it: [pools.io] with workers = 1 or more"),
-        (
-            "notify = [\"ops\"]",
-            "4:11 there is no notifier \"ops\" | declare it: [notify.ops] with mail, webhook, ping or command",
-        ),
-        ("keep = { runs = 0 }", "4:17 \"runs\" must be from 1 to 1000000"),
-        ("keep = { days = 3 }", "4:10 unknown key \"days\" in \"keep\" | the keys here are runs, age"),
-        (
-            "output = \"jsn\"",
-            "4:10 \"output\" must be \"json\" or \"text\", not \"jsn\" | did you mean \"json\"?",
-        ),
-        ("output = { max = \"16Mb\" }", "4:18 \"max\" is no size | like \"512K\", \"16MiB\" or \"2G\""),
-        ("output = { max = 10 }", "4:18 \"max\" must be at least 1024 bytes"),
-        (
-            "limits = { cpu = \"half\" }",
-            "4:18 \"cpu\" must be a share of one core above zero | \"50%\" is half a core, \"200%\" two cores",
-        ),
-        ("limits = { cpu_time = \"1500ms\" }", "4:23 \"cpu_time\" counts in whole seconds"),
-        ("umask = 22", "4:9 \"umask\" must be from 000 to 777 in octal | in octal: \"022\" or 0o022"),
-        ("umask = \"089\"", "4:9 \"umask\" must be from 000 to 777 in octal | in octal: \"022\" or 0o022"),
-        ("nice = 20", "4:8 \"nice\" must be from -20 to 19"),
-        ("user = \"a b\"", "4:8 \"user\" is no name of a user or group"),
-        ("cwd = \"\"", "4:7 \"cwd\" must not be empty"),
-        ("cwd = \"a\\u0000b\"", "4:7 \"cwd\" must not have a NUL byte"),
-        (
-            "cwd = \"~ben/x\"",
-            "4:7 \"cwd\" names somebody's home | \"~/...\" is the home of the job's user; for another user give the whole path",
-        ),
-        (
-            "env = { \"A=B\" = \"1\" }",
-            "4:9 \"A=B\" cannot be the name of a variable | letters, digits and underscores",
-        ),
-        ("env = { A = \"x\\u0000\" }", "4:13 \"A\" must not have a NUL byte"),
-        ("env = { A = [1] }", "4:13 \"A\" must be text, not a list"),
-        ("tags = [\"a b\"]", "4:9 a name has letters, digits, '.', '_' and '-' only, not ' '"),
-        ("description = 5", "4:15 \"description\" must be text, not a number | in quotes: \"5\""),
-        ("stdin = { }", "4:9 \"stdin\" needs either \"file\" or \"text\""),
-        ("before = [\"\"]", "4:11 \"before\" must not be empty"),
-        ("expect = \"26h\"", "4:10 \"expect\" must be a table, not text"),
-        ("fail_fast = true", "4:1 \"fail_fast\" goes with \"parallel\""),
-        (
-            "timezone = \"Europe/Berln\"",
-            "4:12 there is no time zone \"Europe/Berln\" | did you mean \"Europe/Berlin\"?",
-        ),
-        ("timezone = \"Berlin\"", "4:12 there is no time zone \"Berlin\" | did you mean \"Europe/Berlin\"?"),
-        (
-            "timezone = \"new york\"",
-            "4:12 there is no time zone \"new york\" | give an IANA name like \"Europe/Berlin\" or \"UTC\"",
-        ),
-        ("dst_gap = \"before\"", "4:11 \"dst_gap\" must be \"after\" or \"skip\", not \"before\""),
-        (
-            "cron = \"0 2 * * *\"",
-            "4:1 \"cron\" beside \"every\": the job has one trigger | any = [ {..}, {..} ] is due at the times of each",
-        ),
-        ("steps = [\"a\"]", "4:1 \"steps\" beside \"command\": a job has one of them"),
-    ];
-    check(&cases, in_job);
+    check(WRONG_VALUES, in_job);
 }
 
 #[test]

@@ -130,3 +130,19 @@ fn files_are_found_beside_the_job_file_by_name() {
     assert_eq!(names(found), ["jobs.toml", "a.toml", "b.toml"]);
     assert!(matches!(read(home.path()), Err(ReadError::Unreadable { .. })));
 }
+
+#[test]
+fn keys_without_effect_are_warned_of() {
+    let set = loaded(
+        "[jobs.a]\ncommand = \"x\"\non = \"startup\"\ntimezone = \"UTC\"\n\
+         [jobs.b]\ncommand = \"x\"\nevery = \"1h\"\ndst_gap = \"skip\"\n",
+    );
+    let shown: Vec<String> = set.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        shown,
+        [
+            "jobs.toml:4:1: \"timezone\" changes nothing beside \"on\"",
+            "jobs.toml:8:1: \"dst_gap\" changes nothing beside \"every\"",
+        ]
+    );
+}

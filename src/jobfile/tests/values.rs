@@ -77,7 +77,8 @@ fn values_have_short_forms() {
     assert_eq!(job_with("user = 1000").execution.user.as_deref(), Some("1000"));
     assert_eq!(job_with("stdin = \"/dev/null\"").execution.stdin, Stdin::Null);
     assert_eq!(job_with("stdin = { text = \"yes\" }").execution.stdin, Stdin::Text("yes".to_owned()));
-    assert_eq!(job_with("enabled = false\npaused = true").enabled, false);
+    let off = job_with("enabled = false\npaused = true");
+    assert_eq!((off.enabled, off.paused), (false, true));
 }
 
 #[test]
