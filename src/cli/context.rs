@@ -1,6 +1,8 @@
 //! What every command has at hand: where things are, what was asked for globally, and the instant it began.
 
 use super::Global;
+use std::cell::OnceCell;
+
 use super::error::CliError;
 use super::paths::{Given, Paths, Surroundings};
 use super::render::out::Out;
@@ -8,9 +10,9 @@ use crate::core::instant::Timestamp;
 use crate::daemon::clock;
 
 /// The surroundings of one command.
-#[derive(Debug)]
 pub(crate) struct Context {
     global: Global,
+    zones: OnceCell<Box<dyn ZoneSource + Send + Sync>>,
     /// Where it writes.
     pub(crate) out: Out,
     /// When it began, by the wall clock; relative times are seen from here.
@@ -21,7 +23,7 @@ impl Context {
     /// Looks at the options and the clock.
     pub(crate) fn new(global: Global) -> Self {
         let out = Out::new(global.color, global.quiet);
-        Context { out, now: clock::now().wall, global }
+        Context { out, now: clock::now().wall, global, zones: OnceCell::new() }
     }
 
     /// Says whether JSON was asked for.
@@ -32,6 +34,28 @@ impl Context {
     /// Says whether only bare answers are wanted.
     pub(crate) const fn quiet(&self) -> bool {
         self.global.quiet
+    }
+
+    /// Reads the clock again: for what takes its time.
+    pub(crate) fn look_at_clock(&mut self) -> Timestamp {
+        self.now = clock::now().wall;
+        self.now
+    }
+
+    /// Returns the tz database; it is opened when it is first asked for.
+    pub(crate) fn zones(&self) -> &dyn ZoneSource {
+        self.zones.get_or_init(zoneinfo::source).as_ref()
+    }
+
+    /// Finds a zone by its name.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub(crate) fn zone(&self, name: &str) -> Result<Zone, CliError> {
+        self.zones().zone(name).ok_or_else(|| {
+            CliError::usage(format!("there is no time zone {name:?}"))
+                .hint("give an IANA name like Europe/Berlin or UTC")
+        })
     }
 
     /// Finds the job file, the state directory and the socket.
