@@ -15,6 +15,7 @@
 
 mod about;
 mod after;
+mod clock;
 mod diagnostic;
 mod draft;
 mod execution;

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::core::civil::Zone;
-use crate::core::cron::{Cron, DstFold, DstGap, DstRules};
-use crate::core::instant::Timestamp;
-use crate::core::trigger::{At, CronTrigger, Firing, Schedule, Trigger};
+use crate::core::cron::{DstFold, DstGap};
+use crate::core::trigger::{Firing, Schedule, Trigger};
 
 use super::after;
+use super::clock::{Bound, at, bound, cron, interval};
 use super::draft::Timing;
 use super::raw::{Item, Span, items};
 use super::reader::{Reader, set};
@@ -23,14 +22,14 @@ pub(crate) const KEYS: [&str; 13] = [
 /// How many of [`KEYS`] are triggers.
 const TRIGGERS: usize = 7;
 
-/// The members of one `any` or `all`.
-const MAX_MEMBERS: usize = 64;
-
-/// How deep `any` and `all` may be nested; searches multiply with each level.
+/// How deep `any` and `all` may be nested.
 const MAX_DEPTH: usize = 4;
 
-/// The shortest interval: the ledger has a row for every run.
-const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+/// The clock triggers of one job: each is asked at every search.
+const MAX_TRIGGERS: usize = 64;
+
+/// The clock triggers inside the `all`s of one job: each of those searches asks them thousands of times.
+const MAX_TRIGGERS_IN_ALL: usize = 16;
 
 /// The items found for [`KEYS`].
 pub(crate) type Found<'d> = [Option<Item<'d>>; KEYS.len()];
@@ -42,6 +41,8 @@ const JITTER: usize = 10;
 const DST_GAP: usize = 11;
 const DST_FOLD: usize = 12;
 
+/// The words of `on`, and whether they mean the start.
+const MOMENTS: &[(&str, bool)] = &[("startup", true), ("shutdown", false)];
 const GAPS: &[(&str, DstGap)] = &[("after", DstGap::After), ("skip", DstGap::Skip)];
 const FOLDS: &[(&str, DstFold)] =
     &[("first", DstFold::First), ("second", DstFold::Second), ("both", DstFold::Both)];
@@ -93,16 +94,15 @@ pub(crate) fn firing(
     timing(found, &mut beside, reader);
     let trigger = trigger?;
     let special = match trigger.key {
-        "on" => {
-            const MOMENTS: &[(&str, Firing)] =
-                &[("startup", Firing::Startup), ("shutdown", Firing::Shutdown)];
-            moment(trigger, MOMENTS, reader)
-        }
+        "on" => reader
+            .word(trigger, MOMENTS)
+            .map(|startup| if startup { Firing::Startup } else { Firing::Shutdown }),
         "after" => after::dependencies(trigger, job, reader).map(Firing::After),
         "cron" if is_reboot(trigger) => Some(Firing::Startup),
         _ => {
             let search = Search { job, depth: 0 };
-            return schedule(found, trigger, beside, search, reader).map(Firing::Clock);
+            let schedule = schedule(found, trigger, beside, search, reader)?;
+            return bounded(schedule, trigger, reader).map(Firing::Clock);
         }
     };
     refuse_beside(found, trigger, reader);
@@ -115,12 +115,6 @@ pub(crate) fn firing(
 /// Says whether a `cron` item is the nickname for the start after a boot.
 pub(crate) fn is_reboot(item: Item<'_>) -> bool {
     item.key == "cron" && matches!(item.value, DeValue::String(text) if text.trim() == "@reboot")
-}
-
-fn moment(item: Item<'_>, words: &[(&'static str, Firing)], reader: &mut Reader<'_>) -> Option<Firing> {
-    let indexed: Vec<(&'static str, usize)> =
-        words.iter().enumerate().map(|(index, (word, _))| (*word, index)).collect();
-    reader.word(item, &indexed).map(|index| words[index].1.clone())
 }
 
 /// Finds the one trigger; notes when there is none or several.
@@ -168,8 +162,8 @@ fn schedule(
     search: Search<'_>,
     reader: &mut Reader<'_>,
 ) -> Option<Schedule> {
-    let start = bound(found[START], Bound::Start, &beside, reader);
-    let end = bound(found[END], Bound::End, &beside, reader);
+    let start = bound(found[START], Bound::Start, &beside.zone, reader);
+    let end = bound(found[END], Bound::End, &beside.zone, reader);
     if let (Some(first), Some(last), Some(item)) = (start, end, found[END])
         && last < first
     {
@@ -182,7 +176,7 @@ fn schedule(
         }
     }
     let kind = match trigger.key {
-        "cron" => cron(trigger, &beside, search, reader).map(|cron| Trigger::Cron(Box::new(cron))),
+        "cron" => cron(trigger, &beside, search.job, reader).map(|cron| Trigger::Cron(Box::new(cron))),
         "every" => interval(trigger, reader).map(Trigger::Every),
         "at" => at(trigger, &beside, reader).map(Trigger::At),
         "any" => members(trigger, &beside, search, reader).map(Trigger::Any),
@@ -191,46 +185,58 @@ fn schedule(
     Some(Schedule { trigger: kind?, zone: beside.zone, start, end, jitter: beside.jitter })
 }
 
-fn interval(item: Item<'_>, reader: &mut Reader<'_>) -> Option<Duration> {
-    let interval = reader.positive(item)?;
-    if interval < SHORTEST_INTERVAL {
-        reader.error(item.span, "\"every\" must be at least 1s", None);
-        return None;
-    }
-    Some(interval)
+/// Refuses a schedule whose search would take longer than the daemon can spare, and judges one that never fires.
+fn bounded(schedule: Schedule, item: Item<'_>, reader: &mut Reader<'_>) -> Option<Schedule> {
+    let mut count = Count::default();
+    count.add(&schedule.trigger, false);
+    let message = if count.all_in_all {
+        "\"all\" inside \"all\": put the members in one list".to_owned()
+    } else if count.triggers > MAX_TRIGGERS {
+        format!("{:?} has more than {MAX_TRIGGERS} triggers", item.key)
+    } else if count.in_all > MAX_TRIGGERS_IN_ALL {
+        format!("{:?} has more than {MAX_TRIGGERS_IN_ALL} triggers in \"all\"", item.key)
+    } else {
+        if !schedule.fires_at_all() {
+            never_fires(item, reader);
+        }
+        return Some(schedule);
+    };
+    reader.error(item.span, message, None);
+    None
 }
 
-fn cron(item: Item<'_>, beside: &Timing, search: Search<'_>, reader: &mut Reader<'_>) -> Option<CronTrigger> {
-    let text = reader.text(item)?;
-    match Cron::parse(text, search.job) {
-        Ok(cron) => Some(CronTrigger { cron, dst: beside.dst }),
-        Err(error) => {
-            reader.error(reader.part(item, error.span), error.message, error.hint);
-            None
+/// Notes a date that never comes: no reason to refuse a file (TIME.md rule 23), but to refuse a new job.
+fn never_fires(item: Item<'_>, reader: &mut Reader<'_>) {
+    let message = format!("{:?} never fires: no date matches", item.key);
+    if reader.never_is_error {
+        reader.error(item.span, message, None);
+    } else {
+        reader.warning(item.span, message, None);
+    }
+}
+
+/// How many triggers a schedule has, and where.
+#[derive(Default)]
+struct Count {
+    triggers: usize,
+    in_all: usize,
+    all_in_all: bool,
+}
+
+impl Count {
+    fn add(&mut self, trigger: &Trigger, in_all: bool) {
+        match trigger {
+            Trigger::Any(members) => members.iter().for_each(|member| self.add(&member.trigger, in_all)),
+            Trigger::All(members) => {
+                self.all_in_all |= in_all;
+                members.iter().for_each(|member| self.add(&member.trigger, true));
+            }
+            Trigger::Cron(_) | Trigger::Every(_) | Trigger::At(_) => {
+                self.triggers += 1;
+                self.in_all += usize::from(in_all);
+            }
         }
     }
-}
-
-fn at(item: Item<'_>, beside: &Timing, reader: &mut Reader<'_>) -> Option<At> {
-    let _ = beside;
-    reader.wrong(item, "")
-}
-
-/// Which end of a schedule.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Bound {
-    Start,
-    End,
-}
-
-fn bound(
-    item: Option<Item<'_>>,
-    which: Bound,
-    beside: &Timing,
-    reader: &mut Reader<'_>,
-) -> Option<Timestamp> {
-    let _ = (which, beside);
-    reader.wrong(item?, "")
 }
 
 /// Reads the members of `any` or `all`: tables with a trigger of the clock each.
@@ -241,8 +247,8 @@ fn members(
     reader: &mut Reader<'_>,
 ) -> Option<Box<[Schedule]>> {
     let list = reader.list(item)?;
-    if list.len() > MAX_MEMBERS || search.depth >= MAX_DEPTH {
-        let message = format!("{:?} has at most {MAX_MEMBERS} members and {MAX_DEPTH} levels", item.key);
+    if search.depth >= MAX_DEPTH {
+        let message = format!("{:?} is nested in more than {MAX_DEPTH} levels", item.key);
         reader.error(item.span, message, None);
         return None;
     }
@@ -258,7 +264,10 @@ fn member(item: Item<'_>, beside: &Timing, search: Search<'_>, reader: &mut Read
     };
     let found = slots(table, reader);
     let trigger = only_trigger(&found, item.span, "the member", reader);
-    // The job's jitter is put on top of whichever member is due, so it is not handed down.
+    if let Some(jitter) = found[JITTER] {
+        let hint = "give it to the job: it delays whichever member is due".to_owned();
+        reader.error(jitter.key_span, "a member has no jitter of its own", Some(hint));
+    }
     let mut beside = Timing { jitter: Duration::ZERO, ..beside.clone() };
     timing(&found, &mut beside, reader);
     let trigger = trigger?;

@@ -3,6 +3,7 @@
 mod errors;
 mod hostile;
 mod sets;
+mod triggers;
 mod values;
 mod writing;
 
