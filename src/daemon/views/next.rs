@@ -6,7 +6,13 @@ use crate::core::trigger::{FireNote, Preview, Schedule};
 use crate::protocol::views::{FireTimeView, NextView};
 
 /// Lists up to `count` fire times of a schedule after an instant; `exhausted` says that there are no more.
-pub fn next_view(schedule: &Schedule, anchor: Timestamp, after: Timestamp, count: usize, tzdb: String) -> NextView {
+pub fn next_view(
+    schedule: &Schedule,
+    anchor: Timestamp,
+    after: Timestamp,
+    count: usize,
+    tzdb: String,
+) -> NextView {
     // One more than wanted is looked for, to know whether there is one.
     let mut list = schedule.preview(anchor, after, count.saturating_add(1));
     let exhausted = list.len() <= count;
@@ -24,7 +30,11 @@ pub fn next_view(schedule: &Schedule, anchor: Timestamp, after: Timestamp, count
 fn fire_time(preview: &Preview, zone: &Zone) -> FireTimeView {
     let mut notes = Vec::new();
     if let Some((at, size)) = preview.dropped_at {
-        notes.push(format!("the clock jumps {} ahead at {}: times before this one are left out", span(size), zone.format(at)));
+        notes.push(format!(
+            "the clock jumps {} ahead at {}: times before this one are left out",
+            span(size),
+            zone.format(at)
+        ));
     }
     notes.extend(preview.note.map(|note| note_words(note).to_owned()));
     let note = (!notes.is_empty()).then(|| notes.join("; "));
