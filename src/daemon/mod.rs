@@ -1,5 +1,7 @@
 //! The daemon: wires the rooms together and runs the loop.
 
+pub mod catalogue;
 pub mod clock;
+mod executor;
 pub mod foreground;
 pub mod views;

@@ -205,3 +205,36 @@ pub struct PoolView {
     pub running: u64,
     pub queued: u64,
 }
+
+/// One thing that is wrong, or doubtful, in a definition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiagnosticView {
+    /// `error` or `warning`.
+    pub severity: String,
+    pub file: Option<String>,
+    /// From 1.
+    pub line: Option<u32>,
+    /// From 1, in characters.
+    pub column: Option<u32>,
+    pub message: String,
+    pub hint: Option<String>,
+    /// The line it is about, as written.
+    pub source_line: Option<String>,
+}
+
+/// One change of the job set.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ChangeView {
+    pub revision: u64,
+    pub at: String,
+    /// Who: the user, and the process that asked; absent for the daemon itself.
+    pub uid: Option<u32>,
+    pub pid: Option<i32>,
+    /// What: `added`, `replaced`, `edited`, `rescheduled` or `removed`.
+    pub action: String,
+    pub job: String,
+    /// The definition before, as TOML; absent when there was none.
+    pub before: Option<String>,
+    /// The definition after, as TOML; absent when there is none.
+    pub after: Option<String>,
+}

@@ -48,10 +48,10 @@ impl Scheduler {
         let slot = self.slot_mut(id);
         if let Some(interval) = interval {
             // The grid moves with the clock. Were the step a multiple of the interval, the new fire times would
-            // be instants that have their rows already, so the grid is moved by a millisecond more.
+            // be instants that have their rows already, so the grid is moved back by a millisecond more.
             let collides = by.as_micros().checked_rem(interval.as_micros()) == Some(0);
             let extra = std::time::Duration::from_millis(u64::from(collides));
-            slot.anchor = slot.anchor.minus(by).plus(extra);
+            slot.anchor = slot.anchor.minus(by + extra);
             slot.cursor = slot.cursor.min(now.wall);
             let (cursor, anchor) = (slot.cursor, slot.anchor);
             fx.commit(Change::Track { job: job.name.clone(), cursor, anchor, trigger: job.firing.spec() });

@@ -144,7 +144,7 @@ impl Scheduler {
 
     /// Decides one fire time that may start: claims it, or records that the job is busy.
     #[expect(clippy::too_many_arguments, reason = "one decision with everything it depends on")]
-    fn decide_one(
+    pub(super) fn decide_one(
         &mut self,
         id: JobId,
         job: &Job,

@@ -14,7 +14,7 @@ use crate::core::job::{Command, Job, Origin, Pool, StartupScope, Work};
 use crate::core::name::Name;
 use crate::core::policy;
 use crate::core::run::{Reason, RunStatus};
-use crate::core::trigger::{Firing, Trigger};
+use crate::core::trigger::{Fires, Firing, Trigger};
 
 impl Scheduler {
     /// Begins with a job set and what the store remembers of it.
@@ -400,8 +400,12 @@ impl Scheduler {
             return;
         }
         fx.commit(Change::StartupBoot { job: job.name.clone(), boot_id: self.boot_id.clone() });
-        self.slot_mut(id).next = Some(now.wall);
-        self.arm(id);
+        if self.slot(id).pause().is_some() {
+            let one = Fires { count: 1, first: now.wall, last: now.wall };
+            self.gap(id, &job, RunStatus::Skipped, Reason::Paused, None, one, now, fx);
+        } else {
+            self.decide_one(id, &job, now.wall, now.wall, 0, now, fx);
+        }
     }
 
     /// A startup job that comes into the set later is not due before the next boot, as with cron's @reboot.

@@ -1,0 +1,292 @@
+//! How runs end: exits, time limits, retries, steps, hooks, chains, stops.
+
+use super::{HOUR, MINUTE, SECOND, World, cron, job, name};
+use crate::core::change::Change;
+use crate::core::job::{Command as JobCommand, Job, Policy, RetryOn, Step, StepBody, Work};
+use crate::core::run::{Exit, Reason, RunStatus};
+use crate::core::scheduler::{Command, Place};
+use crate::core::trigger::{Dependency, DependencyOn, Firing};
+
+fn step(text: &str) -> Step {
+    let body = StepBody::Command(JobCommand::Shell(text.into()));
+    Step { name: text.into(), body, timeout: None, continue_on_error: false }
+}
+
+fn with_work(work: Work, change: impl FnOnce(&mut Policy)) -> Job {
+    Job { work, ..job("a", cron("0 * * * *"), change) }
+}
+
+fn steps_of(world: &World) -> Vec<(String, RunStatus)> {
+    let steps = world.ledger.iter().filter_map(|change| match change {
+        Change::Step { step, .. } => Some((step.name.clone(), step.status)),
+        _ => None,
+    });
+    steps.collect()
+}
+
+#[test]
+fn exits_become_statuses() {
+    for (exit, status, reason) in [
+        (Exit::Code(0), RunStatus::Succeeded, None),
+        (Exit::Code(3), RunStatus::Failed, Some(Reason::ExitCode)),
+        (Exit::Signal(11), RunStatus::Failed, Some(Reason::Signal)),
+    ] {
+        let mut world = World::new(vec![job("a", cron("0 * * * *"), |_| {})]);
+        world.pass(HOUR);
+        world.pass(SECOND * 5);
+        world.end(exit);
+        let end = world.ends()[0].clone();
+        assert_eq!((end.status, end.reason, end.exit), (status, reason, Some(exit)));
+        assert_eq!(end.duration, Some(SECOND * 5));
+    }
+}
+
+#[test]
+fn a_time_limit_asks_then_kills() {
+    let mut world = World::new(vec![job("a", cron("0 * * * *"), |policy| {
+        policy.timeout = Some(MINUTE);
+        policy.kill_after = SECOND * 5;
+        policy.stop_signal = 2;
+    })]);
+    world.pass(HOUR + MINUTE);
+    assert_eq!(world.signals.iter().map(|(_, signal)| *signal).collect::<Vec<_>>(), [2]);
+    world.pass(SECOND * 5);
+    assert_eq!(world.signals.iter().map(|(_, signal)| *signal).collect::<Vec<_>>(), [2, 9]);
+    world.end(Exit::Signal(9));
+    assert_eq!(world.statuses(), [RunStatus::TimedOut]);
+}
+
+#[test]
+fn retries_are_attempts_of_one_run_with_growing_waits() {
+    let mut world = World::new(vec![job("a", cron("0 * * * *"), |policy| {
+        policy.retry.retries = 3;
+        policy.retry.delay = MINUTE;
+        policy.retry.backoff_milli = 2000;
+        policy.retry.max_delay = Some(MINUTE * 3);
+    })]);
+    world.pass(HOUR);
+    for wait in [MINUTE, MINUTE * 2, MINUTE * 3] {
+        world.end(Exit::Code(1));
+        world.pass(wait - SECOND);
+        assert!(world.alive.is_empty());
+        world.pass(wait / 10 + SECOND * 2);
+        assert_eq!(world.alive.len(), 1);
+    }
+    world.end(Exit::Code(7));
+    assert_eq!(world.claims().len(), 1);
+    assert_eq!(world.statuses(), [RunStatus::Failed]);
+    let expected = [
+        "run.queued",
+        "run.started",
+        "run.retrying",
+        "run.started",
+        "run.retrying",
+        "run.started",
+        "run.retrying",
+        "run.started",
+        "run.failed",
+    ];
+    assert_eq!(world.events(), expected);
+}
+
+#[test]
+fn only_named_ends_are_tried_again() {
+    let mut world = World::new(vec![job("a", cron("0 * * * *"), |policy| {
+        policy.retry.retries = 3;
+        policy.retry.on = RetryOn::Only { codes: vec![75], timeout: false, signal: false };
+    })]);
+    world.pass(HOUR);
+    world.end(Exit::Code(75));
+    world.pass(SECOND);
+    world.end(Exit::Code(1));
+    assert_eq!(world.statuses(), [RunStatus::Failed]);
+}
+
+#[test]
+fn steps_run_in_order_and_stop_at_the_first_failure() {
+    let steps = || Work::Steps([step("one"), step("two"), step("three")].into());
+    let mut world = World::new(vec![with_work(steps(), |_| {})]);
+    world.pass(HOUR);
+    assert_eq!(world.alive, [(crate::core::run::RunId(1), Place::Step(0))]);
+    world.end(Exit::Code(0));
+    world.end(Exit::Code(4));
+    assert!(world.alive.is_empty());
+    assert_eq!(world.statuses(), [RunStatus::Failed]);
+    assert_eq!(steps_of(&world), [("one".into(), RunStatus::Succeeded), ("two".into(), RunStatus::Failed)]);
+    assert_eq!(world.ends()[0].detail.as_deref(), Some("two: exit code 4"));
+}
+
+#[test]
+fn a_step_may_fail_where_it_says_so() {
+    let mut steps = [step("one"), step("two")];
+    steps[0].continue_on_error = true;
+    let mut world = World::new(vec![with_work(Work::Steps(steps.into()), |_| {})]);
+    world.pass(HOUR);
+    world.end(Exit::Code(1));
+    world.end(Exit::Code(0));
+    assert_eq!(world.statuses(), [RunStatus::Succeeded]);
+}
+
+#[test]
+fn parallel_lets_siblings_finish_unless_it_fails_fast() {
+    for fail_fast in [false, true] {
+        let steps = [step("one"), step("two"), step("three")].into();
+        let mut world = World::new(vec![with_work(Work::Parallel { steps, fail_fast }, |_| {})]);
+        world.pass(HOUR);
+        assert_eq!(world.alive.len(), 3);
+        world.end(Exit::Code(1));
+        assert_eq!(world.signals.len(), if fail_fast { 2 } else { 0 });
+        world.end(Exit::Code(0));
+        assert!(world.statuses().is_empty(), "the run is not over");
+        world.end(Exit::Code(0));
+        assert_eq!(world.statuses(), [RunStatus::Failed]);
+        assert_eq!(steps_of(&world).len(), 3);
+    }
+}
+
+#[test]
+fn hooks_surround_the_work_and_a_failing_before_fails_the_run() {
+    let command = |text: &str| vec![JobCommand::Shell(text.into())];
+    let hooks = |policy: &mut Policy| {
+        policy.hooks.before = command("before");
+        policy.hooks.after_run = command("after");
+        policy.hooks.on_success = command("good");
+        policy.hooks.on_failure = command("bad");
+    };
+    let work = || Work::Command(JobCommand::Shell("true".into()));
+    let mut good = World::new(vec![with_work(work(), hooks)]);
+    good.pass(HOUR);
+    for _ in 0..4 {
+        good.end(Exit::Code(0));
+    }
+    let names: Vec<String> = steps_of(&good).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["before 1", "command", "on_success 1", "after_run 1"]);
+    assert_eq!(good.statuses(), [RunStatus::Succeeded]);
+
+    let mut bad = World::new(vec![with_work(work(), hooks)]);
+    bad.pass(HOUR);
+    for code in [1, 0, 0] {
+        bad.end(Exit::Code(code));
+    }
+    let names: Vec<String> = steps_of(&bad).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["before 1", "on_failure 1", "after_run 1"]);
+    assert_eq!(bad.ends()[0].reason, Some(Reason::HookFailed));
+}
+
+#[test]
+fn a_hook_that_hangs_is_ended() {
+    let mut world = World::new(vec![job("a", cron("0 * * * *"), |policy| {
+        policy.hooks.after_run = vec![JobCommand::Shell("sleep 1000".into())];
+    })]);
+    world.pass(HOUR);
+    world.end(Exit::Code(0));
+    world.pass(MINUTE);
+    assert_eq!(world.signals.len(), 1);
+    world.end(Exit::Signal(15));
+    assert_eq!(world.statuses(), [RunStatus::Succeeded], "a closing hook changes nothing");
+}
+
+#[test]
+fn a_chain_follows_the_ends_it_waits_for() {
+    let after = |text: &str, on| Firing::After([Dependency { job: name(text), on }].into());
+    let mut world = World::new(vec![
+        job("a", cron("0 * * * *"), |_| {}),
+        job("b", after("a", DependencyOn::Success), |_| {}),
+        job("c", after("b", DependencyOn::Any), |_| {}),
+        job("x", after("a", DependencyOn::Failure), |_| {}),
+    ]);
+    world.pass(HOUR);
+    let mut order = Vec::new();
+    while let Some((run, _)) = world.alive.first().copied() {
+        order.push(world.scheduler.run(run).unwrap().job.name.to_string());
+        world.end(Exit::Code(0));
+        world.pass(SECOND);
+    }
+    assert_eq!(order, ["a", "b", "c"]);
+}
+
+#[test]
+fn a_list_of_dependencies_waits_for_all_since_the_last_start() {
+    let both = Firing::After(
+        ["a", "b"].map(|text| Dependency { job: name(text), on: DependencyOn::Success }).into(),
+    );
+    let mut world = World::new(vec![
+        job("a", cron("0 * * * *"), |_| {}),
+        job("b", cron("30 * * * *"), |_| {}),
+        job("c", both, |_| {}),
+    ]);
+    let mut starts = 0;
+    for _ in 0..8 {
+        world.pass(MINUTE * 30);
+        while let Some((run, _)) = world.alive.first().copied() {
+            starts += usize::from(world.scheduler.run(run).unwrap().job.name == name("c"));
+            world.end(Exit::Code(0));
+            world.pass(SECOND);
+        }
+    }
+    assert_eq!(starts, 4);
+}
+
+#[test]
+fn cancel_ends_a_run_with_its_reason() {
+    let mut world = World::new(vec![job("a", cron("0 * * * *"), |policy| policy.retry.retries = 5)]);
+    world.pass(HOUR);
+    let run = world.alive[0].0;
+    world.ask(Command::Cancel { run, reason: Some("wrong data".to_owned()) });
+    assert_eq!(world.signals, [(run, 15)]);
+    world.end(Exit::Signal(15));
+    assert_eq!(world.statuses(), [RunStatus::Cancelled], "no retry");
+    assert_eq!(world.ends()[0].detail.as_deref(), Some("wrong data"));
+}
+
+#[test]
+fn p7_a_stop_lets_runs_finish_then_ends_them_and_runs_shutdown_jobs() {
+    let mut world =
+        World::new(vec![job("a", cron("0 * * * *"), |_| {}), job("bye", Firing::Shutdown, |_| {})]);
+    world.pass(HOUR);
+    world.ask(Command::Stop { leave: false });
+    assert_eq!(world.alive.len(), 2, "the shutdown job runs beside");
+    world.pass(SECOND * 29);
+    assert!(world.signals.is_empty());
+    world.end_run(crate::core::run::RunId(2), Exit::Code(0));
+    world.pass(SECOND);
+    assert_eq!(world.signals.len(), 1);
+    assert!(!world.exited);
+    world.end(Exit::Signal(15));
+    assert!(world.exited);
+    assert_eq!(world.ends()[1].reason, Some(Reason::Stopping));
+    world.pass(HOUR * 2);
+    assert!(world.alive.is_empty(), "no new starts");
+}
+
+#[test]
+fn a_second_stop_hurries_and_a_third_kills() {
+    let mut world = World::new(vec![job("a", cron("0 * * * *"), |_| {})]);
+    world.pass(HOUR);
+    for _ in 0..3 {
+        world.ask(Command::Stop { leave: false });
+    }
+    assert_eq!(world.signals.iter().map(|(_, signal)| *signal).collect::<Vec<_>>(), [15, 9]);
+}
+
+#[test]
+fn a_removed_job_finishes_its_run() {
+    let mut world = World::new(vec![job("a", cron("0 * * * *"), |_| {})]);
+    world.pass(HOUR);
+    let by = crate::core::change::Actor::JobFile;
+    world.ask(Command::Remove { job: name("a"), by, before: None });
+    assert!(world.scheduler.job("a").is_none());
+    world.end(Exit::Code(0));
+    assert_eq!(world.statuses(), [RunStatus::Succeeded]);
+    world.pass(HOUR * 3);
+    assert_eq!(world.claims().len(), 1);
+}
+
+#[test]
+fn an_overdue_job_raises_an_alarm_once() {
+    let mut world = World::new(vec![job("a", cron("0 0 1 1 *"), |policy| {
+        policy.expect.success_within = Some(HOUR * 26);
+    })]);
+    world.pass(HOUR * 100);
+    assert_eq!(world.events(), ["job.overdue"]);
+}
