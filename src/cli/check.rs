@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::error::{CliError, Kind};
-use super::files::{NOBODY, unreadable};
+use super::files::unreadable;
 use super::render::text::count;
 use super::suspicions;
-use crate::jobfile::{self, Diagnostic, Severity};
+use crate::jobfile::{self, Diagnostic, NoPeers, Severity};
 
 pub(crate) const EXAMPLES: &str = "
 jobctl check
@@ -53,7 +53,7 @@ impl Check {
             None => context.paths()?.config,
         };
         let sources = jobfile::read(&config).map_err(|error| unreadable(&error))?;
-        let (jobs, found) = match jobfile::load(&sources, context.zones(), &NOBODY) {
+        let (jobs, found) = match jobfile::load(&sources, context.zones().as_ref(), &NoPeers) {
             Ok(set) => {
                 let mut found = set.warnings.clone();
                 found.extend(suspicions::all(&set, &sources, self.crowd, context.now));
@@ -71,7 +71,12 @@ impl Check {
             let verdict = if errors > 0 {
                 format!("{}: {}", config.display(), count(errors as u64, "error"))
             } else if warnings > 0 {
-                format!("{}: {}, {}", config.display(), count(jobs as u64, "job"), count(warnings as u64, "warning"))
+                format!(
+                    "{}: {}, {}",
+                    config.display(),
+                    count(jobs as u64, "job"),
+                    count(warnings as u64, "warning")
+                )
             } else {
                 format!("{}: {}, nothing to complain about", config.display(), count(jobs as u64, "job"))
             };

@@ -2,17 +2,20 @@
 
 use super::Global;
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use super::error::CliError;
 use super::paths::{Given, Paths, Surroundings};
 use super::render::out::Out;
+use crate::core::civil::{Zone, ZoneSource};
 use crate::core::instant::Timestamp;
 use crate::daemon::clock;
+use crate::zoneinfo;
 
 /// The surroundings of one command.
 pub(crate) struct Context {
     global: Global,
-    zones: OnceCell<Box<dyn ZoneSource + Send + Sync>>,
+    zones: OnceCell<Arc<dyn ZoneSource + Send + Sync>>,
     /// Where it writes.
     pub(crate) out: Out,
     /// When it began, by the wall clock; relative times are seen from here.
@@ -43,8 +46,8 @@ impl Context {
     }
 
     /// Returns the tz database; it is opened when it is first asked for.
-    pub(crate) fn zones(&self) -> &dyn ZoneSource {
-        self.zones.get_or_init(zoneinfo::source).as_ref()
+    pub(crate) fn zones(&self) -> &Arc<dyn ZoneSource + Send + Sync> {
+        self.zones.get_or_init(|| Arc::from(zoneinfo::source()))
     }
 
     /// Finds a zone by its name.

@@ -5,11 +5,12 @@ use clap_complete::ArgValueCandidates;
 use super::complete;
 use super::context::Context;
 use super::error::{CliError, Kind};
-use super::source::Source;
+use super::source::Offline;
 use crate::core::change::Finish;
 use crate::core::run::{Exit, RunStatus};
 use crate::core::trigger::Firing;
 use crate::daemon::foreground::{self, Request};
+use crate::process::Inherited;
 
 pub(crate) const EXAMPLES: &str = "
 jobctl exec backup
@@ -35,22 +36,21 @@ pub(crate) struct Exec {
 impl Exec {
     pub(crate) fn run(&self, context: &mut Context) -> Result<u8, CliError> {
         let paths = context.paths()?;
-        let source = Source::files(context)?;
-        let job = source.files.job(&self.job)?;
-        let default = &source.files.set.timezone;
+        let offline = Offline::open(context)?;
+        let job = offline.job(&self.job)?;
         let zone = match &job.firing {
             Firing::Clock(schedule) => &schedule.zone,
-            Firing::Startup | Firing::Shutdown | Firing::After(_) => default,
+            Firing::Startup | Firing::Shutdown | Firing::After(_) => offline.catalogue.zone(),
         };
-        let inherited = source.inherited(&paths);
+        let inherited = Inherited::capture(&paths.state_dir);
         let request = Request {
-            job,
-            hooks: &source.files.set.global_hooks,
+            job: &job,
+            hooks: &offline.catalogue.set().global_hooks,
             args: self.args.clone(),
             inherited: &inherited,
             state_dir: &paths.state_dir,
             zone,
-            last_success: source.last_success(&job.name)?,
+            last_success: None,
         };
         context.out.flush()?;
         let finish = foreground::run(&request).map_err(|error| CliError::failed(&error))?;
@@ -68,7 +68,7 @@ fn ended(job: &str, finish: &Finish, context: &Context) -> Result<u8, CliError> 
             let reason = if detail.is_empty() { finish.status.as_str().to_owned() } else { detail };
             return Err(CliError::new(Kind::Failed, format!("{job} did not run: {reason}")));
         }
-        _ if !detail.is_empty() => context.out.note(&detail),
+        _ if !detail.is_empty() => context.out.note(&format!("{job} failed at {detail}")),
         _ => {}
     }
     Ok(finish.exit.map_or(0, Exit::shell_code))

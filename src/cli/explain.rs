@@ -27,7 +27,7 @@ const SHOWN: usize = 3;
 #[command(after_long_help = super::help::examples(EXAMPLES))]
 pub(crate) struct Explain {
     /// The expression, as one word or several
-    #[arg(value_name = "EXPR", required = true, allow_hyphen_values = true)]
+    #[arg(value_name = "EXPR", required = true)]
     expression: Vec<String>,
     /// The zone of its wall clock; default is the system's
     #[arg(long, value_name = "ZONE", add = ArgValueCandidates::new(complete::timezones))]
@@ -65,7 +65,8 @@ impl Explain {
         let next = schedule.map(|schedule| next_view(&schedule, now, now, SHOWN, tzdb)).unwrap_or_default();
         if context.json() {
             let NextView { timezone, tzdb, fire_times, exhausted, .. } = next;
-            let explanation = Explanation { expression, description, timezone, tzdb, notes, fire_times, exhausted };
+            let explanation =
+                Explanation { expression, description, timezone, tzdb, notes, fire_times, exhausted };
             context.out.json(&explanation)?;
             return Ok(0);
         }
@@ -94,8 +95,7 @@ fn interval_words(
         "Changes of the clock do not touch it, so its wall time moves by their size".to_owned(),
     ];
     let trigger = Trigger::Every(interval);
-    let schedule =
-        Schedule { trigger, zone, start: None, end: None, jitter: std::time::Duration::ZERO };
+    let schedule = Schedule { trigger, zone, start: None, end: None, jitter: std::time::Duration::ZERO };
     (format!("Every {text}"), notes, Some(schedule))
 }
 

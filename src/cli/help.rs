@@ -14,12 +14,12 @@ pub(crate) const GROUPS: &[(&str, &[&str])] = &[
     ("Shell", &["completions", "man"]),
 ];
 
-const TEMPLATE: &str = "{about-with-newline}\n{usage-heading} {usage}\n{before-help}\n{options}{after-help}";
+const TEMPLATE: &str = "{about-with-newline}\n{usage-heading} {usage}\n{before-help}\n\u{1b}[1m\u{1b}[4mGlobal options:\u{1b}[0m\n{options}{after-help}";
 
 /// Marks text of examples for the long help of a command.
 pub(crate) fn examples(text: &str) -> String {
     let mut help = format!("{EXAMPLES_HEADING}\n");
-    for line in text.trim_end().lines() {
+    for line in text.trim().lines() {
         help.push_str("  ");
         help.push_str(line);
         help.push('\n');

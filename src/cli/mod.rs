@@ -5,15 +5,24 @@
 //! would answer comes from the daemon, or, for commands that only read, from the same files through the same
 //! code ([`source`]).
 
+mod check;
+mod complete;
 pub mod completions;
 mod context;
 mod error;
+mod exec;
+mod explain;
+mod files;
 mod help;
 mod jobs_page;
 mod keys;
 pub mod man;
+mod next;
 mod paths;
 mod render;
+mod select;
+mod source;
+mod suspicions;
 mod terminal;
 mod when;
 
@@ -68,14 +77,25 @@ pub(crate) struct Global {
     /// Print only what was asked for: no confirmations, no notes, bare names
     #[arg(long, global = true)]
     quiet: bool,
-    /// When to use colour
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
+    /// When to use colour: auto, always or never
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t,
+        hide_possible_values = true
+    )]
     color: ColorChoice,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Next(next::Next),
+    Explain(explain::Explain),
+    Check(check::Check),
+    Exec(exec::Exec),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -83,6 +103,10 @@ enum Command {
 impl Command {
     fn run(self, context: &mut Context) -> Result<u8, CliError> {
         match self {
+            Command::Next(command) => command.run(context),
+            Command::Explain(command) => command.run(context),
+            Command::Check(command) => command.run(context),
+            Command::Exec(command) => command.run(context),
             Command::Completions(command) => command.run(context),
             Command::Man(command) => command.run(context),
         }

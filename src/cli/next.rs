@@ -7,12 +7,12 @@ use super::context::Context;
 use super::error::CliError;
 use super::render::table::{Entry, Table};
 use super::render::time::{exact, instant, relative};
-use super::source::Source;
+use super::source::Offline;
 use super::when::{self, Lean, WhenError};
 use crate::core::civil::Zone;
 use crate::core::cron::{Cron, CronError, DstRules, Parsed};
 use crate::core::instant::Timestamp;
-use crate::core::trigger::{CronTrigger, Schedule, Trigger};
+use crate::core::trigger::{CronTrigger, Firing, Schedule, Trigger};
 use crate::daemon::views::next::next_view;
 use crate::protocol::views::NextView;
 
@@ -71,11 +71,24 @@ impl Next {
         Ok(view)
     }
 
-    fn of_job(&self, job: &str, context: &Context) -> Result<NextView, CliError> {
-        let mut source = Source::open(context)?;
-        let zone = source.timezone(context)?;
-        let from = self.from.as_ref().map(|_| self.from(context, &zone)).transpose()?;
-        source.next(job, usize::from(self.count), from, context)
+    fn of_job(&self, name: &str, context: &Context) -> Result<NextView, CliError> {
+        let offline = Offline::open(context)?;
+        let job = offline.job(name)?;
+        let Firing::Clock(schedule) = &job.firing else {
+            return Ok(NextView {
+                job: Some(name.to_owned()),
+                timezone: offline.catalogue.zone().name().to_owned(),
+                tzdb: context.zones().version(),
+                fire_times: Vec::new(),
+                exhausted: true,
+                cron: None,
+            });
+        };
+        let from = self.from(context, &schedule.zone)?;
+        let anchor = context.now;
+        let mut view = next_view(schedule, anchor, from, usize::from(self.count), context.zones().version());
+        view.job = Some(name.to_owned());
+        Ok(view)
     }
 
     fn from(&self, context: &Context, zone: &Zone) -> Result<Timestamp, CliError> {
@@ -102,7 +115,9 @@ pub(crate) fn schedule(expression: &str, zone: Zone) -> Result<Schedule, CliErro
             let trigger = Trigger::Cron(Box::new(CronTrigger { cron, dst: DstRules::default() }));
             Ok(Schedule { trigger, zone, start: None, end: None, jitter: std::time::Duration::ZERO })
         }
-        Ok(Parsed::Reboot) => Err(CliError::usage("@reboot has no fire times: it means the start after a boot")),
+        Ok(Parsed::Reboot) => {
+            Err(CliError::usage("@reboot has no fire times: it means the start after a boot"))
+        }
         Err(error) => Err(expression_error(expression, &error)),
     }
 }

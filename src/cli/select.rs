@@ -88,8 +88,7 @@ impl JobFilter {
 
 fn mentions(job: &JobView, text: &str) -> bool {
     let text = text.to_lowercase();
-    let places =
-        [Some(&job.name), job.description.as_ref(), Some(&job.command), Some(&job.trigger.spec)];
+    let places = [Some(&job.name), job.description.as_ref(), Some(&job.command), Some(&job.trigger.spec)];
     places.into_iter().flatten().any(|place| place.to_lowercase().contains(&text))
 }
 
@@ -165,7 +164,9 @@ impl Select {
     /// No name, no filter and not `--all`.
     pub(crate) fn check(&self) -> Result<(), CliError> {
         if self.jobs.is_empty() && !self.all && self.filter.is_empty() {
-            return Err(CliError::usage("which jobs?").hint("name them, or give --tag TAG, another filter, or --all"));
+            return Err(
+                CliError::usage("which jobs?").hint("name them, or give --tag TAG, another filter, or --all")
+            );
         }
         Ok(())
     }

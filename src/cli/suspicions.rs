@@ -24,10 +24,10 @@ const NAMED: usize = 5;
 /// Words that shells know themselves, and what can begin a command without being a program.
 const BUILTINS: &[&str] = &[
     "!", ".", ":", "[", "[[", "alias", "bg", "break", "case", "cd", "command", "continue", "declare", "echo",
-    "eval", "exec", "exit", "export", "false", "fg", "for", "function", "getopts", "hash", "if", "jobs", "kill",
-    "let", "local", "printf", "pwd", "read", "readonly", "return", "select", "set", "shift", "shopt", "source",
-    "test", "time", "times", "trap", "true", "type", "typeset", "ulimit", "umask", "unalias", "unset", "until",
-    "wait", "while", "{", "}",
+    "eval", "exec", "exit", "export", "false", "fg", "for", "function", "getopts", "hash", "if", "jobs",
+    "kill", "let", "local", "printf", "pwd", "read", "readonly", "return", "select", "set", "shift", "shopt",
+    "source", "test", "time", "times", "trap", "true", "type", "typeset", "ulimit", "umask", "unalias",
+    "unset", "until", "wait", "while", "{", "}",
 ];
 
 /// Looks at every job of a set.
@@ -39,6 +39,8 @@ pub(crate) fn all(set: &JobSet, sources: &Sources, crowd: u32, now: Timestamp) -
         }
     }
     found.extend(crowds(set, sources, crowd, now));
+    let place = |file: &Path| sources.files.iter().position(|source| *source.path == *file);
+    found.sort_by_key(|one| (place(&one.file), one.line));
     found
 }
 
@@ -141,7 +143,10 @@ fn is_program(program: &OsStr, execution: &Execution) -> bool {
     }
     if path.components().count() > 1 || program.as_encoded_bytes().starts_with(b"~") {
         // Relative to a directory that may be another user's home: it cannot be told from here.
-        return execution.cwd.as_deref().is_none_or(|cwd| !cwd.is_absolute() || is_executable(&cwd.join(path)));
+        return execution
+            .cwd
+            .as_deref()
+            .is_none_or(|cwd| !cwd.is_absolute() || is_executable(&cwd.join(path)));
     }
     let list = match execution.env.get("PATH") {
         Some(list) => list.into(),

@@ -11,12 +11,10 @@ use clap::ValueEnum;
 /// When to use colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ColorChoice {
-    /// On a terminal, unless NO_COLOR or CLICOLOR=0 says no
+    // On a terminal, unless NO_COLOR or CLICOLOR=0 says no.
     #[default]
     Auto,
-    /// Always
     Always,
-    /// Never
     Never,
 }
 

@@ -292,7 +292,7 @@ mod tests {
         for status in RunStatus::ALL {
             for reason in Reason::ALL.into_iter().map(Some).chain([None]) {
                 let text = story(&row(status, reason), &Facts::default());
-                assert!(text.ends_with('.') && text.len() > 60, "{status} {reason:?}: {text}");
+                assert!(text.ends_with('.') && text.len() > 55, "{status} {reason:?}: {text}");
                 assert!(!text.contains("  ") && !text.contains(".."), "{status} {reason:?}: {text}");
             }
         }
