@@ -3,6 +3,7 @@
 //! Pure functions from views to text, but for [`out`], the one place that writes to standard output and standard
 //! error.
 
+pub(crate) mod diff;
 pub(crate) mod event;
 pub(crate) mod job;
 pub(crate) mod out;
