@@ -6,4 +6,5 @@ pub mod daemon;
 pub mod jobfile;
 pub mod process;
 pub mod protocol;
+pub mod store;
 pub mod zoneinfo;
