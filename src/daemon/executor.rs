@@ -19,8 +19,8 @@ use crate::core::scheduler::{Input, Place, RunSnapshot, command_at, name_of};
 use crate::core::trigger::Firing;
 use crate::process::environment::environment;
 use crate::process::{
-    Adopted, Cgroups, Inherited, LogFile, Logs, OutputWatch, Reaper, RunCgroup, RunContext, RunTag, Sink,
-    Spawner, Start, group,
+    Adopted, Cgroups, Inherited, LogFile, Logs, OutputWatch, Reaper, RunCgroup, RunContext, RunTag, Sink, Spawner,
+    Start, group,
 };
 
 /// How long the kernel may take to tell the exit of a process that is not our child (its parent reaps it first).
@@ -114,8 +114,7 @@ impl Executor {
     fn try_start(&mut self, run: &RunSnapshot, place: Place) -> Result<(ProcessMark, Option<u64>), String> {
         let job = run.job.clone();
         let hooks = self.hooks.clone();
-        let command =
-            command_at(&job, &hooks, place).ok_or("the command is not in the definition any more")?;
+        let command = command_at(&job, &hooks, place).ok_or("the command is not in the definition any more")?;
         self.open_output(run);
         let extra = variables(run, &job, place);
         let zone = zone_of(&job, &self.zone);
@@ -130,8 +129,7 @@ impl Executor {
             zone,
             extra: &extra,
         };
-        let environment =
-            environment(&self.inherited, &job.execution, &context).map_err(|e| e.to_string())?;
+        let environment = environment(&self.inherited, &job.execution, &context).map_err(|e| e.to_string())?;
         let open = self.open.get(&run.run);
         let log = open.and_then(|open| open.log.as_ref());
         let offset = log.filter(|_| run.itemised).and_then(|log| log.length().ok());
