@@ -1,6 +1,7 @@
 //! jobctl runs commands on a schedule.
 
 pub mod cli;
+pub mod client;
 pub mod core;
 pub mod daemon;
 pub mod jobfile;

@@ -88,6 +88,7 @@ impl<'a> Driver<'a> {
             heartbeat: None,
             next_run: 0,
             boot_id: String::new(),
+            starting: false,
         };
         let (scheduler, _) = Scheduler::new(boot, clock::now());
         Ok(Driver {

@@ -87,6 +87,12 @@ impl Out {
         self.labelled("warning", AnsiColor::Yellow, text);
     }
 
+    /// Asks a question, on standard error, without a line break.
+    pub(crate) fn ask(&self, text: &str) {
+        // Nobody can be asked when standard error itself cannot be written; then the answer is no.
+        let _ = write!(io::stderr(), "{}", plain(text, self.stderr.unicode));
+    }
+
     /// Writes text to standard error as it is: rendered diagnostics.
     pub(crate) fn diagnostics(&self, text: &str) {
         // Nobody can be told when standard error itself cannot be written.

@@ -43,6 +43,16 @@ pub(crate) fn list(words: &[String]) -> String {
     }
 }
 
+/// Says what was done to which jobs: `paused backup`, `paused 12 jobs`.
+pub(crate) fn names(done: &str, names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    match names.len() {
+        0 => format!("nothing to be {done}"),
+        1..=SHOWN => format!("{done} {}", list(names)),
+        many => format!("{done} {}", count(many as u64, "job")),
+    }
+}
+
 /// Cuts a text to a number of characters, with `...` for what is left out.
 pub(crate) fn short(text: &str, most: usize) -> String {
     if text.chars().count() <= most {

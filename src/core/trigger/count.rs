@@ -1,11 +1,16 @@
 //! Counting fire times of a stretch of time without listing them.
 
+use std::time::Duration;
+
 use super::{Fires, Schedule, Trigger, every};
 use crate::core::instant::Timestamp;
 
 /// How many fire times of a combined trigger are counted one by one; beyond that the count is "at least so many".
 /// Intervals and cron expressions are counted exactly, however many.
 pub(super) const COMBINED_LIMIT: u64 = 100_000;
+
+/// How far back a fire time is looked for, in hours, step by step.
+const LOOK_BACK: [u64; 5] = [1, 24, 31 * 24, 366 * 24, 3_660 * 24];
 
 impl Schedule {
     /// Counts the fire times in `(after, through]`; `None` = there are none.
@@ -34,6 +39,16 @@ impl Schedule {
                 Some(Fires { count, first, last: self.last_through(anchor, first, through) })
             }
         }
+    }
+
+    /// Returns the last fire time at or before an instant, as far as ten years back, and the first one after it.
+    pub fn around(&self, anchor: Timestamp, at: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
+        let last = LOOK_BACK.iter().find_map(|hours| {
+            let since = at.minus(Duration::from_secs(hours * 3_600));
+            let known = self.next_after(anchor, since).filter(|first| *first <= at)?;
+            Some(self.last_through(anchor, known, at))
+        });
+        (last, self.next_after(anchor, at))
     }
 
     /// Finds the last fire time at or before `through`, given an earlier one, by halving: whether there is a fire
