@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::catalogue::Catalogue;
+use crate::core::instant::Now;
 use crate::core::name::Name;
 use crate::core::run::{Reason, RunStatus};
 use crate::core::scheduler::{Boot, Effect, Evidence, Memory, Scheduler, Unfinished};
-use crate::core::instant::Now;
 use crate::process::{self, Logs, Presence, RunTag};
 use crate::store::{JobStateRow, Loaded, RunRow};
 

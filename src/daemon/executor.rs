@@ -11,16 +11,16 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::views::zone_of;
 use crate::core::civil::Zone;
 use crate::core::job::{Hooks, Job};
 use crate::core::name::Name;
 use crate::core::run::{Exit, ProcessMark, RunId};
 use crate::core::scheduler::{Input, Place, RunSnapshot, command_at, name_of};
-use super::views::zone_of;
 use crate::process::environment::environment;
 use crate::process::{
-    Adopted, Cgroups, Inherited, LogFile, Logs, OutputWatch, Reaper, RunCgroup, RunContext, RunTag, Sink, Spawner,
-    Start, group,
+    Adopted, Cgroups, Inherited, LogFile, Logs, OutputWatch, Reaper, RunCgroup, RunContext, RunTag, Sink,
+    Spawner, Start, group,
 };
 
 /// How long the kernel may take to tell the exit of a process that is not our child (its parent reaps it first).
@@ -93,6 +93,11 @@ impl Executor {
         self.zone = zone;
     }
 
+    /// Returns what every program is started with.
+    pub(super) fn inherited(&self) -> &Inherited {
+        &self.inherited
+    }
+
     /// Returns where the output of runs goes.
     pub(super) fn logs(&self) -> &Logs {
         &self.logs
@@ -114,7 +119,8 @@ impl Executor {
     fn try_start(&mut self, run: &RunSnapshot, place: Place) -> Result<(ProcessMark, Option<u64>), String> {
         let job = run.job.clone();
         let hooks = self.hooks.clone();
-        let command = command_at(&job, &hooks, place).ok_or("the command is not in the definition any more")?;
+        let command =
+            command_at(&job, &hooks, place).ok_or("the command is not in the definition any more")?;
         self.open_output(run);
         let extra = variables(run, &job, place);
         let zone = zone_of(&job, &self.zone);
@@ -129,7 +135,8 @@ impl Executor {
             zone,
             extra: &extra,
         };
-        let environment = environment(&self.inherited, &job.execution, &context).map_err(|e| e.to_string())?;
+        let environment =
+            environment(&self.inherited, &job.execution, &context).map_err(|e| e.to_string())?;
         let open = self.open.get(&run.run);
         let log = open.and_then(|open| open.log.as_ref());
         let offset = log.filter(|_| run.itemised).and_then(|log| log.length().ok());
@@ -231,10 +238,12 @@ impl Executor {
             Ok(Some(handle)) => {
                 tokio::spawn(async move {
                     let exit = handle.ended(EXIT_RECORD_WAIT).await.ok().flatten();
-                    drop(ends.send((run, place, exit)));
+                    let _ = ends.send((run, place, exit));
                 });
             }
-            Ok(None) | Err(_) => drop(ends.send((run, place, None))),
+            Ok(None) | Err(_) => {
+                let _ = ends.send((run, place, None));
+            }
         }
     }
 

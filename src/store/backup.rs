@@ -13,7 +13,7 @@ use super::open::OpenError;
 use super::reader::Reader;
 
 /// All pages in one step: a copy of one moment, which no commit makes begin anew.
-const ALL_PAGES: i32 = -1;
+const ALL_PAGES: i32 = i32::MAX;
 
 /// Why there is no backup.
 #[derive(Debug, thiserror::Error)]

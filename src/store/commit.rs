@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{CachedStatement, Connection, TransactionBehavior};
 
 use super::changes;
 use super::open::{Session, Store};
+use super::reader::prepare;
 use crate::core::change::Change;
 use crate::core::run::RunId;
 
@@ -55,9 +56,13 @@ impl Store {
     }
 }
 
-impl Writing<'_> {
+impl<'c> Writing<'c> {
+    pub(super) fn prepare(&self, sql: &str) -> Result<CachedStatement<'c>, rusqlite::Error> {
+        prepare(self.conn, sql)
+    }
+
     /// Runs one statement and says whether it changed a row.
     pub(super) fn run(&self, sql: &str, params: impl rusqlite::Params) -> Result<bool, rusqlite::Error> {
-        Ok(self.conn.prepare_cached(sql)?.execute(params)? > 0)
+        Ok(self.prepare(sql)?.execute(params)? > 0)
     }
 }

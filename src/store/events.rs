@@ -2,8 +2,9 @@
 
 use rusqlite::types::Value;
 
+use super::columns::{EVENT_COLUMNS, event_row, signed, unsigned};
 use super::reader::Reader;
-use super::rows::{EVENT_COLUMNS, EventRow, QueryError, event_row, signed, unsigned};
+use super::rows::{EventRow, QueryError};
 use crate::core::event::EventKind;
 use crate::core::instant::Timestamp;
 use crate::core::name::Name;

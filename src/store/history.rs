@@ -8,10 +8,9 @@ use std::cmp::Reverse;
 use rusqlite::types::Value;
 use rusqlite::{params, params_from_iter};
 
+use super::columns::{RUN_COLUMNS, STEP_COLUMNS, name, run_row, signed, step_row, unsigned};
 use super::reader::Reader;
-use super::rows::{
-    GapRow, QueryError, RUN_COLUMNS, RunRow, STEP_COLUMNS, StepRow, name, run_row, signed, step_row, unsigned,
-};
+use super::rows::{GapRow, QueryError, RunRow, StepRow};
 use crate::core::instant::Timestamp;
 use crate::core::name::Name;
 use crate::core::run::{RunId, RunStatus};

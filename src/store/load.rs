@@ -1,8 +1,9 @@
 //! What a daemon needs to know when it starts.
 
+use super::columns::{RUN_COLUMNS, instant, run_row, unsigned};
 use super::open::Store;
 use super::reader::Reader;
-use super::rows::{JobStateRow, QueryError, RUN_COLUMNS, RunRow, instant, run_row, unsigned};
+use super::rows::{JobStateRow, QueryError, RunRow};
 use crate::core::change::Hold;
 use crate::core::instant::Timestamp;
 use crate::core::name::Name;

@@ -12,9 +12,11 @@
 
 mod backup;
 mod changes;
+mod columns;
 mod commit;
 mod events;
 mod history;
+mod ledger;
 mod load;
 mod lock;
 mod open;
@@ -24,9 +26,6 @@ mod retention;
 mod rows;
 mod schema;
 mod writer;
-
-#[cfg(test)]
-mod tests;
 
 #[cfg(test)]
 mod tests;

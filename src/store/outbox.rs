@@ -3,10 +3,11 @@
 
 use rusqlite::params;
 
+use super::columns::{NOTICE_COLUMNS, instant, notice_row, signed};
 use super::commit::{CommitError, Outcome, Writing};
 use super::open::Store;
 use super::reader::Reader;
-use super::rows::{NOTICE_COLUMNS, NoticeRow, QueryError, instant, notice_row, signed};
+use super::rows::{NoticeRow, QueryError};
 use crate::core::change::Notice;
 use crate::core::instant::Timestamp;
 use crate::core::run::RunId;

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use rusqlite::{Connection, Params, Row, params};
+use rusqlite::{CachedStatement, Connection, Params, Row, params};
 
-use super::open::{OpenError, Presence, open_read_only, presence};
-use super::rows::{
-    JOB_COLUMNS, JobStateRow, QueryError, REVISION_COLUMNS, RevisionRow, job_state_row, name, revision_row,
-    signed, unsigned, word,
+use super::columns::{
+    JOB_COLUMNS, REVISION_COLUMNS, job_state_row, name, revision_row, signed, unsigned, word,
 };
+use super::open::{OpenError, Presence, open_read_only, presence};
+use super::rows::{JobStateRow, QueryError, RevisionRow};
 use super::{DATABASE_FILE, schema};
 use crate::core::name::Name;
 use crate::core::run::RunStatus;
@@ -37,12 +37,16 @@ impl Reader {
     /// # Errors
     /// [`OpenError`]: it is damaged, foreign, newer, or older than this version (the daemon upgrades it).
     pub fn open(dir: &Path) -> Result<Option<Reader>, OpenError> {
+        Reader::open_with(dir, schema::STEPS)
+    }
+
+    pub(super) fn open_with(dir: &Path, steps: &[&str]) -> Result<Option<Reader>, OpenError> {
         let path = dir.join(DATABASE_FILE);
         if presence(&path)? == Presence::Absent {
             return Ok(None);
         }
-        let (conn, found) = open_read_only(&path, schema::STEPS)?;
-        if found < schema::version_of(schema::STEPS) {
+        let (conn, found) = open_read_only(&path, steps)?;
+        if found < schema::version_of(steps) {
             return Err(OpenError::Older { path, found });
         }
         Ok(Some(Reader { conn }))
@@ -114,7 +118,7 @@ impl Reader {
         params: impl Params,
         read: impl Fn(&Row<'_>) -> Result<T, QueryError>,
     ) -> Result<Vec<T>, QueryError> {
-        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut statement = prepare(&self.conn, sql)?;
         let mut rows = statement.query(params)?;
         let mut all = Vec::new();
         while let Some(row) = rows.next()? {
@@ -130,7 +134,7 @@ impl Reader {
         params: impl Params,
         read: impl Fn(&Row<'_>) -> Result<T, QueryError>,
     ) -> Result<Option<T>, QueryError> {
-        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut statement = prepare(&self.conn, sql)?;
         let mut rows = statement.query(params)?;
         rows.next()?.map(read).transpose()
     }
@@ -145,6 +149,13 @@ impl Reader {
         moment.finish()?;
         answer
     }
+}
+
+/// Prepares a statement, or takes it from the cache: the only way to one, for readers and writers.
+pub(super) fn prepare<'c>(conn: &'c Connection, sql: &str) -> Result<CachedStatement<'c>, rusqlite::Error> {
+    #[cfg(test)]
+    super::tests::plans::look_at(conn, sql);
+    conn.prepare_cached(sql)
 }
 
 fn count_row(row: &Row<'_>) -> Result<(Name, RunStatus, u64), QueryError> {

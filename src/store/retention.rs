@@ -2,9 +2,9 @@
 
 use rusqlite::{OptionalExtension, params};
 
+use super::columns::{signed, unsigned};
 use super::commit::{CommitError, Writing};
 use super::open::Store;
-use super::rows::signed;
 use crate::core::instant::Timestamp;
 use crate::core::job::Keep;
 use crate::core::name::Name;
@@ -52,7 +52,7 @@ impl Store {
         })?;
         runs.sort_unstable();
         runs.dedup();
-        Ok(runs.into_iter().map(|run| (job.clone(), RunId(super::rows::unsigned(run)))).collect())
+        Ok(runs.into_iter().map(|run| (job.clone(), RunId(unsigned(run)))).collect())
     }
 
     /// Deletes events and changes of the job set that are too old or too many, at most `limit` of each; says
@@ -64,8 +64,7 @@ impl Store {
         let limit = signed(limit as u64);
         let trimmed = self.transact(|w| {
             let by_age = w
-                .conn
-                .prepare_cached(
+                .prepare(
                     "DELETE FROM events WHERE at < ?1
                      AND seq IN (SELECT seq FROM events ORDER BY seq LIMIT ?2)",
                 )?
@@ -81,18 +80,15 @@ impl Store {
 fn beyond_number(w: &Writing<'_>, job: &Name, kept: u32, limit: usize) -> Result<Vec<i64>, rusqlite::Error> {
     let newest = "SELECT run_id FROM runs INDEXED BY runs_job WHERE job = ?1
         ORDER BY run_id DESC LIMIT 1 OFFSET ?2";
-    let newest = w
-        .conn
-        .prepare_cached(newest)?
-        .query_row(params![job.as_str(), kept], |row| row.get::<_, i64>(0))
-        .optional()?;
+    let newest =
+        w.prepare(newest)?.query_row(params![job.as_str(), kept], |row| row.get::<_, i64>(0)).optional()?;
     let Some(newest) = newest else { return Ok(Vec::new()) };
     let sql = format!(
         "SELECT run_id FROM runs INDEXED BY runs_job WHERE job = ?1 AND run_id <= ?2 AND {MAY_GO}
          ORDER BY run_id LIMIT ?3"
     );
     let params = params![job.as_str(), newest, signed(limit as u64)];
-    w.conn.prepare_cached(&sql)?.query_map(params, |row| row.get(0))?.collect()
+    w.prepare(&sql)?.query_map(params, |row| row.get(0))?.collect()
 }
 
 /// Finds rows by the time of their claim, which an index has, and makes sure of the time of their end.
@@ -109,7 +105,7 @@ fn beyond_age(
          ORDER BY queued_at LIMIT ?4"
     );
     let params = params![job.as_str(), status.as_str(), oldest, signed(limit as u64)];
-    w.conn.prepare_cached(&sql)?.query_map(params, |row| row.get(0))?.collect()
+    w.prepare(&sql)?.query_map(params, |row| row.get(0))?.collect()
 }
 
 fn beyond_newest(
@@ -123,5 +119,5 @@ fn beyond_newest(
         "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {key} <=
             (SELECT max({key}) FROM {table}) - ?1 ORDER BY {key} LIMIT ?2)"
     );
-    w.conn.prepare_cached(&sql)?.execute([signed(kept), limit])
+    w.prepare(&sql)?.execute([signed(kept), limit])
 }

@@ -65,7 +65,13 @@ pub fn job_view(
 }
 
 /// Shows a job whose definition does not load: kept, visible, never deleted.
-pub fn broken_view(name: &Name, errors: &[Diagnostic], last: Option<&RunRow>, zone: &Zone, logs: &Logs) -> JobView {
+pub fn broken_view(
+    name: &Name,
+    errors: &[Diagnostic],
+    last: Option<&RunRow>,
+    zone: &Zone,
+    logs: &Logs,
+) -> JobView {
     JobView {
         name: name.to_string(),
         state: "broken".to_owned(),
@@ -134,7 +140,8 @@ fn trigger_view(job: &Job, zone: &Zone) -> TriggerView {
 }
 
 fn on_busy(job: &Job) -> &'static str {
-    let one_shot = matches!(&job.firing, Firing::Clock(schedule) if matches!(schedule.trigger, Trigger::At(_)));
+    let one_shot =
+        matches!(&job.firing, Firing::Clock(schedule) if matches!(schedule.trigger, Trigger::At(_)));
     match job.policy.on_busy {
         Some(OnBusy::Skip) => "skip",
         Some(OnBusy::Queue) => "queue",

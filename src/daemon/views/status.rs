@@ -46,7 +46,11 @@ pub fn status_view(facts: &Facts<'_>) -> StatusView {
         heartbeat_age_ms: Some(0),
         health: health.to_owned(),
         degraded: facts.degraded.map(str::to_owned),
-        held: held.map(|hold| PauseView { since: zone.format(hold.at), until: None, reason: hold.reason.clone() }),
+        held: held.map(|hold| PauseView {
+            since: zone.format(hold.at),
+            until: None,
+            reason: hold.reason.clone(),
+        }),
         ..resting_view(facts)
     }
 }
