@@ -9,8 +9,9 @@ use super::context::Context;
 use super::error::{CliError, Kind};
 use super::files::unreadable;
 use super::render::text::count;
+use super::source::added_names;
 use super::suspicions;
-use crate::jobfile::{self, Diagnostic, NoPeers, Severity};
+use crate::jobfile::{self, Diagnostic, Severity};
 
 pub(crate) const EXAMPLES: &str = "
 jobctl check
@@ -53,7 +54,7 @@ impl Check {
             None => context.paths()?.config,
         };
         let sources = jobfile::read(&config).map_err(|error| unreadable(&error))?;
-        let (jobs, found) = match jobfile::load(&sources, context.zones().as_ref(), &NoPeers) {
+        let (jobs, found) = match jobfile::load(&sources, context.zones().as_ref(), &added_names(context)) {
             Ok(set) => {
                 let mut found = set.warnings.clone();
                 found.extend(suspicions::all(&set, &sources, self.crowd, context.now));

@@ -9,11 +9,16 @@ use std::sync::Arc;
 use clap_complete::CompletionCandidate;
 
 use super::paths::{Given, Paths, Surroundings};
+use crate::core::event::EventKind;
 use crate::daemon::catalogue::Catalogue;
+use crate::store::{HistoryFilter, Reader, RunRow};
 use crate::zoneinfo;
 
 /// The most candidates that are worth showing.
 const MOST: usize = 2_000;
+
+/// How many runs are worth showing.
+const RUNS: usize = 50;
 
 /// Completes names of jobs, with their descriptions.
 pub(crate) fn jobs() -> Vec<CompletionCandidate> {
@@ -24,6 +29,30 @@ pub(crate) fn jobs() -> Vec<CompletionCandidate> {
         CompletionCandidate::new(job.name.as_str()).help(help)
     });
     candidates.collect()
+}
+
+/// Completes names of jobs and numbers of the latest runs.
+pub(crate) fn jobs_and_runs() -> Vec<CompletionCandidate> {
+    let mut candidates = jobs();
+    candidates.extend(runs());
+    candidates
+}
+
+fn runs() -> Vec<CompletionCandidate> {
+    let rows = || {
+        let reader = Reader::open(&paths()?.state_dir).ok()??;
+        reader.history(&HistoryFilter { limit: Some(RUNS), ..HistoryFilter::default() }).ok()
+    };
+    let candidate = |row: &RunRow| {
+        CompletionCandidate::new(row.run.to_string()).help(Some(format!("{} {}", row.job, row.status).into()))
+    };
+    rows().unwrap_or_default().iter().map(candidate).collect()
+}
+
+/// Completes names of events, and the globs of their kinds.
+pub(crate) fn events() -> Vec<CompletionCandidate> {
+    let globs = ["daemon.*", "jobs.*", "job.*", "pool.*", "run.*"].into_iter().map(CompletionCandidate::new);
+    globs.chain(EventKind::ALL.into_iter().map(|kind| CompletionCandidate::new(kind.as_str()))).collect()
 }
 
 /// Completes tags.
@@ -49,7 +78,10 @@ pub(crate) fn timezones() -> Vec<CompletionCandidate> {
 
 fn catalogue() -> Option<Catalogue> {
     let paths = paths()?;
-    Catalogue::open(&paths.config, true, Arc::from(zoneinfo::source()), Vec::new()).ok()
+    let reader = Reader::open(&paths.state_dir).ok().flatten();
+    let added = reader.and_then(|reader| reader.load().ok()).map(|loaded| loaded.definitions);
+    let zones = Arc::from(zoneinfo::source());
+    Catalogue::open(&paths.config, false, zones, added.unwrap_or_default()).ok()
 }
 
 /// Finds the files that the command being completed is about. Its line is not parsed yet, so the options are

@@ -39,12 +39,6 @@ impl Context {
         self.global.quiet
     }
 
-    /// Reads the clock again: for what takes its time.
-    pub(crate) fn look_at_clock(&mut self) -> Timestamp {
-        self.now = clock::now().wall;
-        self.now
-    }
-
     /// Returns the tz database; it is opened when it is first asked for.
     pub(crate) fn zones(&self) -> &Arc<dyn ZoneSource + Send + Sync> {
         self.zones.get_or_init(|| Arc::from(zoneinfo::source()))

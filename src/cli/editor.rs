@@ -25,11 +25,11 @@ pub(crate) enum Edited {
 /// `draft` is where the text is edited; it is deleted in the end, but kept where something goes wrong.
 ///
 /// # Errors
-/// The editor cannot be run or fails, or the draft cannot be written.
+/// The editor cannot be run or fails, the draft cannot be written, or the text cannot be checked.
 pub(crate) fn edit(
     text: &str,
     draft: &Path,
-    check: impl Fn(&str) -> Result<(), Vec<Diagnostic>>,
+    mut check: impl FnMut(&str) -> Result<Result<(), Vec<Diagnostic>>, CliError>,
 ) -> Result<Edited, CliError> {
     let mut shown = text.to_owned();
     loop {
@@ -41,7 +41,7 @@ pub(crate) fn edit(
             remove(draft);
             return Ok(Edited::Nothing);
         }
-        let errors = match check(&stripped) {
+        let errors = match check(&stripped)? {
             Ok(()) => {
                 remove(draft);
                 return Ok(Edited::Text(stripped));
@@ -107,7 +107,8 @@ fn broken(draft: &Path, error: &std::io::Error) -> CliError {
 
 /// Puts the errors above the text, as comments.
 fn with_errors(text: &str, errors: &[Diagnostic]) -> String {
-    let mut shown = format!("{MARK}Not yet right; leave it as it is to give up. These lines are taken out again.\n");
+    let mut shown =
+        format!("{MARK}Not yet right; leave it as it is to give up. These lines are taken out again.\n");
     // The lines above move the text down, so places are given by the line itself.
     for error in errors {
         let hint = error.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();

@@ -37,7 +37,7 @@ impl Exec {
     pub(crate) fn run(&self, context: &mut Context) -> Result<u8, CliError> {
         let paths = context.paths()?;
         let offline = Offline::open(context)?;
-        let job = offline.job(&self.job)?;
+        let job = offline.job(&self.job, context)?;
         let zone = match &job.firing {
             Firing::Clock(schedule) => &schedule.zone,
             Firing::Startup | Firing::Shutdown | Firing::After(_) => offline.catalogue.zone(),
@@ -50,7 +50,7 @@ impl Exec {
             inherited: &inherited,
             state_dir: &paths.state_dir,
             zone,
-            last_success: None,
+            last_success: offline.last_success(&self.job),
         };
         context.out.flush()?;
         let finish = foreground::run(&request).map_err(|error| CliError::failed(&error))?;

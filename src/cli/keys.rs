@@ -72,28 +72,28 @@ pub(crate) enum Group {
 
 impl Group {
     /// Every group, in the order of the help.
-    pub(crate) const ALL: [Group; 8] = [
-        Group::Trigger,
-        Group::Timing,
-        Group::Work,
-        Group::About,
-        Group::Late,
-        Group::Ends,
-        Group::Surroundings,
-        Group::Around,
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Trigger,
+        Self::Timing,
+        Self::Work,
+        Self::About,
+        Self::Late,
+        Self::Ends,
+        Self::Surroundings,
+        Self::Around,
     ];
 
     /// Returns the heading.
     pub(crate) const fn heading(self) -> &'static str {
         match self {
-            Group::Trigger => "When it is due (one of them)",
-            Group::Timing => "Beside the trigger",
-            Group::Work => "What runs (or CMD after --)",
-            Group::About => "About the job",
-            Group::Late => "Late, busy, waiting",
-            Group::Ends => "Time limits and retries",
-            Group::Surroundings => "The surroundings of its processes",
-            Group::Around => "Around its runs",
+            Self::Trigger => "When it is due (one of them)",
+            Self::Timing => "Beside the trigger",
+            Self::Work => "What runs (or CMD after --)",
+            Self::About => "About the job",
+            Self::Late => "Late, busy, waiting",
+            Self::Ends => "Time limits and retries",
+            Self::Surroundings => "The surroundings of its processes",
+            Self::Around => "Around its runs",
         }
     }
 }
@@ -287,11 +287,6 @@ impl JobKeys {
     /// Says whether a key was given.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.given.iter().any(|(key, _)| key.name == name)
-    }
-
-    /// Says whether there is a trigger among the flags.
-    pub(crate) fn has_trigger(&self) -> bool {
-        self.given.iter().any(|(key, _)| key.group == Trigger)
     }
 
     /// Replaces the values of a key that was given.

@@ -5,26 +5,55 @@
 //! would answer comes from the daemon, or, for commands that only read, from the same files through the same
 //! code ([`source`]).
 
+mod add;
+mod cancel;
+mod changes;
 mod check;
 mod complete;
 pub mod completions;
+mod confirm;
 mod context;
+mod edit;
+mod editor;
 mod error;
+mod events;
 mod exec;
 mod explain;
+mod export;
 mod files;
 mod help;
+mod history;
+mod hold;
 mod jobs_page;
 mod keys;
+mod list;
+mod logging;
+mod logs;
 pub mod man;
 mod next;
+mod outcome;
 mod paths;
+mod pause;
+mod release;
+mod reload;
+mod remove;
 mod render;
+mod reschedule;
+mod resume;
+mod run;
+mod run_now;
 mod select;
+mod service;
+mod show;
 mod source;
+mod status;
+mod stop;
 mod suspicions;
 mod terminal;
+mod undo;
+mod wait;
 mod when;
+mod why;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -92,10 +121,34 @@ pub(crate) struct Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Run),
+    Status(status::Status),
+    Reload(reload::Reload),
+    Stop(stop::Stop),
+    Hold(hold::Hold),
+    Release(release::Release),
+    List(list::List),
+    Show(show::Show),
     Next(next::Next),
     Explain(explain::Explain),
     Check(check::Check),
+    Export(export::Export),
+    History(history::History),
+    Logs(logs::Log),
+    Events(events::Events),
+    Why(why::Why),
+    Add(Box<add::Add>),
+    Edit(Box<edit::Edit>),
+    Reschedule(Box<reschedule::Reschedule>),
+    Pause(pause::Pause),
+    Resume(resume::Resume),
+    Remove(remove::Remove),
+    Changes(changes::Changes),
+    Undo(undo::Undo),
+    RunNow(run_now::RunNow),
     Exec(exec::Exec),
+    Wait(wait::Wait),
+    Cancel(cancel::Cancel),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -103,10 +156,34 @@ enum Command {
 impl Command {
     fn run(self, context: &mut Context) -> Result<u8, CliError> {
         match self {
+            Command::Run(command) => command.run(context),
+            Command::Status(command) => command.run(context),
+            Command::Reload(command) => command.run(context),
+            Command::Stop(command) => command.run(context),
+            Command::Hold(command) => command.run(context),
+            Command::Release(command) => command.run(context),
+            Command::List(command) => command.run(context),
+            Command::Show(command) => command.run(context),
             Command::Next(command) => command.run(context),
             Command::Explain(command) => command.run(context),
             Command::Check(command) => command.run(context),
+            Command::Export(command) => command.run(context),
+            Command::History(command) => command.run(context),
+            Command::Logs(command) => command.run(context),
+            Command::Events(command) => command.run(context),
+            Command::Why(command) => command.run(context),
+            Command::Add(command) => command.run(context),
+            Command::Edit(command) => command.run(context),
+            Command::Reschedule(command) => command.run(context),
+            Command::Pause(command) => command.run(context),
+            Command::Resume(command) => command.run(context),
+            Command::Remove(command) => command.run(context),
+            Command::Changes(command) => command.run(context),
+            Command::Undo(command) => command.run(context),
+            Command::RunNow(command) => command.run(context),
             Command::Exec(command) => command.run(context),
+            Command::Wait(command) => command.run(context),
+            Command::Cancel(command) => command.run(context),
             Command::Completions(command) => command.run(context),
             Command::Man(command) => command.run(context),
         }

@@ -7,13 +7,15 @@ use super::context::Context;
 use super::error::CliError;
 use super::render::table::{Entry, Table};
 use super::render::time::{exact, instant, relative};
-use super::source::Offline;
+use super::source::Source;
 use super::when::{self, Lean, WhenError};
 use crate::core::civil::Zone;
 use crate::core::cron::{Cron, CronError, DstRules, Parsed};
 use crate::core::instant::Timestamp;
-use crate::core::trigger::{CronTrigger, Firing, Schedule, Trigger};
+use crate::core::trigger::{CronTrigger, Schedule, Trigger};
 use crate::daemon::views::next::next_view;
+use crate::protocol::request;
+use crate::protocol::selector::Selector;
 use crate::protocol::views::NextView;
 
 pub(crate) const EXAMPLES: &str = "
@@ -41,24 +43,26 @@ pub(crate) struct Next {
     /// Fire times after this instant; default is now
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
-    /// The zone of the expression; default is that of the job file, or the system's
+    /// The zone of the expression; default is the system's
     #[arg(long, value_name = "ZONE", requires = "cron", add = ArgValueCandidates::new(complete::timezones))]
     timezone: Option<String>,
 }
 
 impl Next {
     pub(crate) fn run(&self, context: &mut Context) -> Result<u8, CliError> {
-        let view = match (&self.cron, &self.job) {
-            (Some(expression), _) => self.of_expression(expression, context)?,
-            (None, Some(job)) => self.of_job(job, context)?,
-            (None, None) => return Err(CliError::usage("name a job, or give --cron EXPR")),
-        };
-        if context.json() {
-            context.out.json(&view)?;
-        } else {
-            print(&view, context)?;
+        match (&self.cron, &self.job) {
+            (Some(expression), _) => {
+                let view = self.of_expression(expression, context)?;
+                if context.json() {
+                    context.out.json(&view)?
+                } else {
+                    print(&view, context)?
+                }
+                Ok(0)
+            }
+            (None, Some(job)) => self.of_job(job, context),
+            (None, None) => Err(CliError::usage("name a job, or give --cron EXPR")),
         }
-        Ok(0)
     }
 
     fn of_expression(&self, expression: &str, context: &Context) -> Result<NextView, CliError> {
@@ -71,24 +75,32 @@ impl Next {
         Ok(view)
     }
 
-    fn of_job(&self, name: &str, context: &Context) -> Result<NextView, CliError> {
-        let offline = Offline::open(context)?;
-        let job = offline.job(name)?;
-        let Firing::Clock(schedule) = &job.firing else {
-            return Ok(NextView {
-                job: Some(name.to_owned()),
-                timezone: offline.catalogue.zone().name().to_owned(),
-                tzdb: context.zones().version(),
-                fire_times: Vec::new(),
-                exhausted: true,
-                cron: None,
-            });
+    fn of_job(&self, name: &str, context: &mut Context) -> Result<u8, CliError> {
+        let mut source = Source::open(context)?;
+        let job = source.list(Selector::named(name), context)?.pop();
+        let trigger = job.map(|job| job.trigger).unwrap_or_default();
+        // Wall times are meant in the job's own zone.
+        let zone = match trigger.timezone.as_str() {
+            "" => context.zones().local(),
+            name => context.zone(name)?,
         };
-        let from = self.from(context, &schedule.zone)?;
-        let anchor = context.now;
-        let mut view = next_view(schedule, anchor, from, usize::from(self.count), context.zones().version());
-        view.job = Some(name.to_owned());
-        Ok(view)
+        let from = self.from(context, &zone)?;
+        let request = request::Next {
+            name: name.to_owned(),
+            count: Some(u32::from(self.count)),
+            from: Some(zone.format_exact(from)),
+        };
+        let view = source.next(request, context)?;
+        if context.json() {
+            context.out.json(&view)?;
+        } else if view.fire_times.is_empty()
+            && matches!(trigger.kind.as_str(), "startup" | "shutdown" | "after")
+        {
+            context.out.line(&trigger.description)?;
+        } else {
+            print(&view, context)?;
+        }
+        Ok(0)
     }
 
     fn from(&self, context: &Context, zone: &Zone) -> Result<Timestamp, CliError> {

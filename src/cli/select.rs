@@ -7,6 +7,7 @@ use super::complete;
 use super::context::Context;
 use super::error::CliError;
 use super::when::{self, Lean, WhenError};
+use crate::core::duration;
 use crate::protocol::pattern;
 use crate::protocol::selector::{self, JOB_STATES, RUN_STATUSES, Selector, TRIGGER_KINDS};
 
@@ -114,6 +115,16 @@ fn instant(text: &str, lean: Lean, context: &Context) -> Result<String, CliError
     let at = when::parse(text, context.now, &zone, lean)
         .map_err(|error| CliError::usage(error.to_string()).hint(WhenError::HINT))?;
     Ok(zone.format_exact(at))
+}
+
+/// Reads how long to wait, in the protocol's milliseconds.
+///
+/// # Errors
+/// The text is no duration.
+pub(crate) fn timeout(text: &str) -> Result<u64, CliError> {
+    let limit = duration::parse(text)
+        .map_err(|error| CliError::usage(format!("{text:?}: {error}")).hint("like 30s, 5m or 1h30m"))?;
+    Ok(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Jobs for a command that acts on them.

@@ -25,7 +25,10 @@ pub(crate) fn connect(context: &Context) -> Result<Client, CliError> {
 ///
 /// # Errors
 /// There is no daemon, or it refuses.
-pub(crate) fn ask<T: serde::de::DeserializeOwned>(request: &Request, context: &Context) -> Result<T, CliError> {
+pub(crate) fn ask<T: serde::de::DeserializeOwned>(
+    request: &Request,
+    context: &Context,
+) -> Result<T, CliError> {
     call(&mut connect(context)?, request, context)
 }
 
@@ -94,7 +97,11 @@ fn start_command(paths: &Paths) -> String {
 /// Quotes a word for a shell where it needs that.
 pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 /// Words what the daemon, or the code that answers in its place, refuses.
@@ -110,8 +117,10 @@ pub(crate) fn service(error: &ServiceError, context: &Context) -> CliError {
         }
         ServiceError::NoSuchRun { run_id } => CliError::new(Kind::Name, format!("there is no run {run_id}"))
             .hint("`jobctl history` shows the runs; old ones are deleted as `keep` says"),
-        ServiceError::NameTaken { name } => CliError::new(Kind::Name, format!("there is a job {name} already"))
-            .hint("--replace puts the new definition in its place; history and pause stay"),
+        ServiceError::NameTaken { name } => {
+            CliError::new(Kind::Name, format!("there is a job {name} already"))
+                .hint("--replace puts the new definition in its place; history and pause stay")
+        }
         ServiceError::DeclaredInFile { name, path, line } => {
             let place = line.map_or_else(|| path.clone(), |line| format!("{path}:{line}"));
             CliError::new(Kind::Name, format!("{name} is declared in {place}"))
@@ -137,10 +146,11 @@ pub(crate) fn service(error: &ServiceError, context: &Context) -> CliError {
             CliError::new(Kind::Failed, format!("the store cannot be written: {error}"))
                 .hint("the daemon keeps trying and takes requests again once it can write")
         }
-        ServiceError::NothingSelected => {
-            CliError::new(Kind::Name, "no job is selected").hint("`jobctl list` with the same filters shows what is")
+        ServiceError::NothingSelected => CliError::new(Kind::Name, "no job is selected")
+            .hint("`jobctl list` with the same filters shows what is"),
+        ServiceError::Timeout => {
+            CliError::new(Kind::TimedOut, "the time is over").hint("what it waited for goes on")
         }
-        ServiceError::Timeout => CliError::new(Kind::TimedOut, "the time is over").hint("what it waited for goes on"),
         ServiceError::TooManyClients => {
             CliError::new(Kind::Failed, "the daemon has too many clients").hint("try again")
         }

@@ -1,6 +1,7 @@
 //! Where commands that only read get their answers: from a daemon when one answers, otherwise from the job file
 //! and the store as they are on disk, through the same code. Nothing is created or changed, and nothing runs.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,14 +13,13 @@ use super::service::{call, no_daemon, service};
 use crate::client::{Client, ClientError};
 use crate::core::instant::Timestamp;
 use crate::core::job::Job;
+use crate::core::name::Name;
 use crate::core::run::RunId;
 use crate::core::scheduler::Scheduler;
-use crate::core::trigger::Firing;
 use crate::daemon::answers::{self, Pictures};
 use crate::daemon::boot::picture;
 use crate::daemon::catalogue::Catalogue;
 use crate::daemon::clock;
-use crate::daemon::views::next::next_view;
 use crate::daemon::views::status::{Facts, resting_view};
 use crate::process::{self, Logs};
 use crate::protocol::error::ServiceError;
@@ -28,9 +28,6 @@ use crate::protocol::selector::Selector;
 use crate::protocol::views::{ChangeView, EventView, JobView, NextView, PauseView, RunView, StatusView};
 use crate::protocol::{filter, reply};
 use crate::store::{Loaded, OpenError, QueryError, Reader};
-
-/// How many fire times `next` gives where nobody says.
-const NEXT_DEFAULT: u32 = 10;
 
 /// Where answers come from.
 pub(crate) enum Source {
@@ -117,15 +114,18 @@ impl Source {
     ///
     /// # Errors
     /// A plain name that nothing has, or there is no answer.
-    pub(crate) fn history(&mut self, selector: Selector, context: &Context) -> Result<Vec<RunView>, CliError> {
+    pub(crate) fn history(
+        &mut self,
+        selector: Selector,
+        context: &Context,
+    ) -> Result<Vec<RunView>, CliError> {
         match self {
             Source::Daemon(client) => {
                 let request = Request::History(request::History { selector });
                 call::<reply::Runs>(client, &request, context).map(|reply| reply.runs)
             }
-            Source::Files(files) => files.answer(context, Vec::new, |pictures, reader| {
-                answers::history(&selector, pictures, reader)
-            }),
+            Source::Files(files) => files
+                .answer(context, Vec::new, |pictures, reader| answers::history(&selector, pictures, reader)),
         }
     }
 
@@ -151,13 +151,17 @@ impl Source {
     ///
     /// # Errors
     /// There is no answer.
-    pub(crate) fn events(&mut self, request: request::Events, context: &Context) -> Result<Vec<EventView>, CliError> {
+    pub(crate) fn events(
+        &mut self,
+        request: request::Events,
+        context: &Context,
+    ) -> Result<Vec<EventView>, CliError> {
         match self {
             Source::Daemon(client) => {
                 call::<reply::Events>(client, &Request::Events(request), context).map(|reply| reply.events)
             }
             Source::Files(files) => files.answer(context, Vec::new, |pictures, reader| {
-                answers::events(&request, pictures, reader)
+                answers::events(&request, Some(answers::events_limit(&request)), pictures, reader)
             }),
         }
     }
@@ -166,14 +170,17 @@ impl Source {
     ///
     /// # Errors
     /// There is no answer.
-    pub(crate) fn changes(&mut self, request: request::Changes, context: &Context) -> Result<Vec<ChangeView>, CliError> {
+    pub(crate) fn changes(
+        &mut self,
+        request: request::Changes,
+        context: &Context,
+    ) -> Result<Vec<ChangeView>, CliError> {
         match self {
             Source::Daemon(client) => {
                 call::<reply::Changes>(client, &Request::Changes(request), context).map(|reply| reply.changes)
             }
-            Source::Files(files) => files.answer(context, Vec::new, |pictures, reader| {
-                answers::changes(&request, pictures, reader)
-            }),
+            Source::Files(files) => files
+                .answer(context, Vec::new, |pictures, reader| answers::changes(&request, pictures, reader)),
         }
     }
 
@@ -181,7 +188,11 @@ impl Source {
     ///
     /// # Errors
     /// There is no such job, or no answer.
-    pub(crate) fn why(&mut self, request: request::Why, context: &Context) -> Result<reply::Ledger, CliError> {
+    pub(crate) fn why(
+        &mut self,
+        request: request::Why,
+        context: &Context,
+    ) -> Result<reply::Ledger, CliError> {
         match self {
             Source::Daemon(client) => call(client, &Request::Why(request), context),
             Source::Files(files) => files.why(&request, context),
@@ -270,12 +281,7 @@ impl Offline {
     }
 
     fn known(&self, name: &str) -> Result<(), ServiceError> {
-        let broken = || self.catalogue.broken().any(|(broken, _)| broken.as_str() == name);
-        if self.scheduler.job(name).is_some() || broken() {
-            return Ok(());
-        }
-        let names: Vec<String> = self.scheduler.jobs().map(|job| job.job.name.to_string()).collect();
-        Err(filter::no_such_job(name, names.iter().map(String::as_str)))
+        answers::known(name, &self.scheduler, &self.catalogue)
     }
 
     fn pictures(&self) -> Pictures {
@@ -304,47 +310,19 @@ impl Offline {
     }
 
     fn next(&self, request: &request::Next, context: &Context) -> Result<NextView, CliError> {
-        let job = self.job(&request.name, context)?;
-        let anchor = self.scheduler.job(&request.name).map_or(context.now, |job| job.anchor);
-        let from = match request.from.as_deref() {
-            Some(text) => answers::instant(text, "from").map_err(|error| service(&error, context))?,
-            None => context.now,
-        };
-        let count = usize::try_from(request.count.unwrap_or(NEXT_DEFAULT)).unwrap_or(usize::MAX);
-        let tzdb = context.zones().version();
-        let view = match &job.firing {
-            Firing::Clock(schedule) => next_view(schedule, anchor, from, count, tzdb),
-            Firing::Startup | Firing::Shutdown | Firing::After(_) => {
-                let timezone = self.catalogue.zone().name().to_owned();
-                NextView { timezone, tzdb, ..NextView::default() }
-            }
-        };
-        Ok(NextView { job: Some(request.name.clone()), ..view })
+        answers::fire_times(request, &self.scheduler, &self.catalogue, context.now)
+            .map_err(|error| service(&error, context))
     }
 
     fn why(&self, request: &request::Why, context: &Context) -> Result<reply::Ledger, CliError> {
-        self.known(&request.job).map_err(|error| service(&error, context))?;
-        let asked = request.time.as_deref().map(|text| answers::instant(text, "time")).transpose();
-        let asked = asked.map_err(|error| service(&error, context))?;
-        let job = self.scheduler.job(&request.job);
-        let around = answers::around(job.as_ref(), asked, context.now);
+        let around = answers::around(request, &self.scheduler, &self.catalogue, context.now)
+            .map_err(|error| service(&error, context))?;
         let pictures = self.pictures();
-        match &self.reader {
-            Some(reader) => answers::ledger(&request.job, around, &pictures, reader)
-                .map_err(|error| service(&error, context)),
-            None => {
-                let view = pictures.bare_views().into_iter().find(|view| view.name == request.job);
-                let zone = self.catalogue.zone();
-                let at = |at: Option<Timestamp>| at.map(|at| zone.format_exact(at));
-                Ok(reply::Ledger {
-                    job: view.unwrap_or_default(),
-                    at: zone.format_exact(around.0),
-                    last_fire_time: at(around.1),
-                    next_fire_time: at(around.2),
-                    ..reply::Ledger::default()
-                })
-            }
-        }
+        let answer = match &self.reader {
+            Some(reader) => answers::ledger(&request.job, around, &pictures, reader),
+            None => pictures.blank_ledger(&request.job, around),
+        };
+        answer.map_err(|error| service(&error, context))
     }
 
     fn status(&self) -> Result<StatusView, CliError> {
@@ -364,9 +342,20 @@ impl Offline {
             None => None,
         };
         let zone = self.catalogue.zone();
-        let held = hold.map(|hold| PauseView { since: zone.format(hold.at), until: None, reason: hold.reason });
+        let held =
+            hold.map(|hold| PauseView { since: zone.format(hold.at), until: None, reason: hold.reason });
         Ok(StatusView { held, ..view })
     }
+}
+
+/// Returns the names of the jobs that live in the store, for texts that wait for them; none where it cannot be read.
+pub(crate) fn added_names(context: &Context) -> HashMap<Name, Vec<Name>> {
+    let loaded = || -> Option<Loaded> {
+        let paths = context.paths().ok()?;
+        Reader::open(&paths.state_dir).ok()??.load().ok()
+    };
+    let definitions = loaded().map(|loaded| loaded.definitions).unwrap_or_default();
+    definitions.into_iter().map(|(name, _)| (name, Vec::new())).collect()
 }
 
 fn logs_dir(paths: &Paths) -> PathBuf {
@@ -385,7 +374,7 @@ fn nothing() -> Loaded {
     }
 }
 
-fn unopened(error: &OpenError) -> CliError {
+pub(crate) fn unopened(error: &OpenError) -> CliError {
     let hint = match error {
         OpenError::Older { .. } => "start the daemon once: it upgrades the store",
         OpenError::Newer { .. } => "use the version of jobctl that wrote it",

@@ -87,7 +87,8 @@ mod tests {
     fn colour_follows_the_option_then_the_variables_then_the_terminal() {
         use ColorChoice::{Always, Auto, Never};
         let term = ("TERM", "xterm");
-        let cases: &[(bool, ColorChoice, &[(&str, &str)], bool)] = &[
+        type Case<'c> = (bool, ColorChoice, &'c [(&'c str, &'c str)], bool);
+        let cases: &[Case<'_>] = &[
             (true, Auto, &[term], true),
             (true, Auto, &[], false),
             (true, Auto, &[("TERM", "dumb")], false),

@@ -50,7 +50,7 @@ pub(crate) fn parse(text: &str, now: Timestamp, zone: &Zone, lean: Lean) -> Resu
     }
     let wall = from_wall(text, now, zone).ok_or_else(|| WhenError::Unknown(text.to_owned()))?;
     Ok(match zone.resolve(wall) {
-        Local::Once(at) | Local::Gap(at) | Local::Twice(at, _) => at,
+        Local::Once(at) | Local::Gap { end: at, .. } | Local::Twice(at, _) => at,
     })
 }
 

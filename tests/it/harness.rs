@@ -8,38 +8,38 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A place of its own for one test: job file, state directory and home.
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     root: TempDir,
 }
 
 impl Sandbox {
     /// Makes one without a job file.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let root = tempfile::Builder::new().prefix("jobctl-it-").tempdir().expect("a temporary directory");
         Sandbox { root }
     }
 
     /// Makes one with a job file.
-    pub fn with_jobs(text: &str) -> Self {
+    pub(crate) fn with_jobs(text: &str) -> Self {
         let sandbox = Sandbox::new();
         sandbox.write("jobs.toml", text);
         sandbox
     }
 
     /// Returns a path inside.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
 
     /// Writes a file inside.
-    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, text).expect("the sandbox can be written to");
         path
     }
 
     /// Prepares a command of the binary: nothing of the environment of the tests reaches it.
-    pub fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
+    pub(crate) fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_jobctl"));
         command
             .env_clear()
@@ -56,24 +56,24 @@ impl Sandbox {
     }
 
     /// Runs the binary and shows exit code, standard output and standard error in one text.
-    pub fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> String {
+    pub(crate) fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> String {
         self.shown(&self.output(args))
     }
 
     /// Runs the binary.
-    pub fn output<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Output {
+    pub(crate) fn output<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Output {
         self.command(args).output().expect("the binary can be run")
     }
 
     /// Runs the binary, expects success, and returns its standard output as JSON.
-    pub fn json<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> serde_json::Value {
+    pub(crate) fn json<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> serde_json::Value {
         let output = self.output(args);
         assert!(output.status.success(), "{}", self.shown(&output));
         serde_json::from_slice(&output.stdout).expect("the output is JSON")
     }
 
     /// Shows an output, with the sandbox's own path replaced.
-    pub fn shown(&self, output: &Output) -> String {
+    pub(crate) fn shown(&self, output: &Output) -> String {
         let mut text =
             format!("exit {}\n", output.status.code().map_or_else(|| "?".to_owned(), |c| c.to_string()));
         for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
@@ -86,6 +86,6 @@ impl Sandbox {
 }
 
 /// Says where the package is.
-pub fn package(name: &str) -> PathBuf {
+pub(crate) fn package(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }

@@ -57,7 +57,6 @@ impl Entry {
 pub(crate) struct Table {
     grid: Grid,
     terminal: Terminal,
-    rows: usize,
 }
 
 impl Table {
@@ -80,7 +79,7 @@ impl Table {
         for column in grid.column_iter_mut() {
             column.set_padding((0, 2));
         }
-        Table { grid, terminal, rows: 0 }
+        Table { grid, terminal }
     }
 
     /// Adds a row, one cell a heading.
@@ -98,12 +97,6 @@ impl Table {
             }
         });
         self.grid.add_row(cells.collect::<Vec<_>>());
-        self.rows += 1;
-    }
-
-    /// Says whether there is no row.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.rows == 0
     }
 
     /// Writes the table, each line without blanks at its end.

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, FixedOffset};
 
-use crate::core::civil::Zone;
 use crate::core::instant::Timestamp;
 
 /// Writes a duration in at most two units: `45ms`, `3.2s`, `2m 5s`, `1h 30m`, `3d 4h`.
@@ -71,11 +70,6 @@ pub(crate) fn relative_text(text: &str, now: Timestamp) -> String {
 /// Writes an instant of a view for people: `Sun 2026-03-29 03:00:00 +02:00`.
 pub(crate) fn exact(text: &str) -> String {
     parse(text).map_or_else(|| text.to_owned(), exact_in)
-}
-
-/// Writes an instant for people in a zone.
-pub(crate) fn exact_at(at: Timestamp, zone: &Zone) -> String {
-    exact(&zone.format_exact(at))
 }
 
 fn exact_in(at: DateTime<FixedOffset>) -> String {

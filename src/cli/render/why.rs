@@ -2,17 +2,115 @@
 
 use super::text::count;
 use super::time::{exact, instant, millis};
+use crate::core::event::EventKind;
 use crate::core::instant::Timestamp;
 use crate::core::run::{Reason, RunStatus};
+use crate::protocol::reply::Ledger;
 use crate::protocol::views::RunView;
+
+/// Answers `why`: a sentence or two for each row at the instant; where there is none, what lies around it.
+pub(crate) fn answer(ledger: &Ledger, now: Timestamp) -> Vec<String> {
+    let at = instant(&ledger.at);
+    let here: Vec<&RunView> = ledger.runs.iter().filter(|run| stands_for(run, at)).collect();
+    let facts = Facts { daemon_started: at.and_then(|at| daemon_started(ledger, at)) };
+    if !here.is_empty() {
+        return here.into_iter().map(|run| story(run, &facts)).collect();
+    }
+    let mut lines = vec![nothing_there(ledger, at, now)];
+    for run in &ledger.runs {
+        let place = if run_instant(run) < at { "Before that" } else { "After that" };
+        lines.push(format!("{place}: {}", story(run, &Facts::default())));
+    }
+    lines
+}
+
+/// Says whether a row is about an instant: its fire time, one of its fire times, or the time it was alive.
+fn stands_for(run: &RunView, at: Option<Timestamp>) -> bool {
+    let Some(at) = at else { return true };
+    let parsed = |text: &Option<String>| text.as_deref().and_then(instant);
+    if let Some(last) = parsed(&run.fire_time) {
+        let first = parsed(&run.first_fire_time).unwrap_or(last);
+        return first <= at && at <= last;
+    }
+    let from = parsed(&run.queued_at);
+    let until = parsed(&run.finished_at);
+    from.is_some_and(|from| from <= at) && until.is_none_or(|until| at <= until)
+}
+
+fn run_instant(run: &RunView) -> Option<Timestamp> {
+    run.fire_time.as_deref().or(run.queued_at.as_deref()).and_then(instant)
+}
+
+/// Finds when the daemon that was there at an instant, or the next one, had started.
+fn daemon_started(ledger: &Ledger, at: Timestamp) -> Option<Timestamp> {
+    let starts = ledger.events.iter().filter(|event| event.event == EventKind::DaemonStarted.as_str());
+    let starts: Vec<Timestamp> = starts.filter_map(|event| instant(&event.at)).collect();
+    let before = starts.iter().rev().find(|start| **start <= at);
+    let stopped = ledger.events.iter().rev().find(|event| {
+        event.event == EventKind::DaemonStopped.as_str() && instant(&event.at).is_some_and(|end| end <= at)
+    });
+    let stopped = stopped.and_then(|event| instant(&event.at));
+    match before {
+        // It had stopped before the instant: what decided is the one that came after.
+        Some(start) if stopped.is_some_and(|stopped| stopped >= *start) => {
+            starts.iter().find(|start| **start > at).copied()
+        }
+        Some(start) => Some(*start),
+        None => starts.first().copied(),
+    }
+}
+
+/// Words an instant for which the ledger has no row.
+fn nothing_there(ledger: &Ledger, at: Option<Timestamp>, now: Timestamp) -> String {
+    let job = &ledger.job.name;
+    let when = exact(&ledger.at);
+    let next = ledger.next_fire_time.as_deref().map(exact);
+    let last = ledger.last_fire_time.as_deref();
+    if last.is_none() && next.is_none() {
+        return match ledger.job.trigger.kind.as_str() {
+            "startup" | "shutdown" => {
+                format!("{job} is due at each {} of the daemon, not by the clock.", ledger.job.trigger.kind)
+            }
+            "after" => format!("{job} is due when the jobs it waits for have ended, not by the clock."),
+            _ => format!("{job} is never due."),
+        };
+    }
+    let due = last.is_some_and(|last| instant(last) == at);
+    if at.is_some_and(|at| at > now) {
+        return match next.filter(|_| !due) {
+            Some(next) => format!("{when} is still to come; {job} is not due then, but at {next}."),
+            None if due => format!("{when} is still to come; {job} is due then."),
+            None => format!("{when} is still to come; {job} is not due again."),
+        };
+    }
+    if !due {
+        let around = match (last.map(exact), next) {
+            (Some(last), Some(next)) => format!("its fire times around it are {last} and {next}"),
+            (Some(last), None) => format!("its last fire time was {last}"),
+            (None, Some(next)) => format!("its first fire time is {next}"),
+            (None, None) => "it has no fire time".to_owned(),
+        };
+        return format!("{job} was not due at {when}: {around}.");
+    }
+    let since = ledger.changes.iter().rev().find(|change| instant(&change.at) > at);
+    match since {
+        Some(change) => format!(
+            "{job} as it is now would have been due at {when}, but it was {} only at {}.",
+            change.action,
+            exact(&change.at)
+        ),
+        None => format!(
+            "{job} as it is now would have been due at {when}, but the ledger has no row for it: the job did not \
+             exist yet, was defined otherwise, or its history has been deleted (`keep`)."
+        ),
+    }
+}
 
 /// What is known beside the row.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     /// When the daemon that decided had started.
     pub(crate) daemon_started: Option<Timestamp>,
-    /// The run that was alive when the row was skipped because of it.
-    pub(crate) busy_with: Option<RunView>,
 }
 
 /// Tells the story of a row in a few sentences.
@@ -20,7 +118,7 @@ pub(crate) fn story(run: &RunView, facts: &Facts) -> String {
     let mut text = due(run, facts);
     let reason = run.reason.as_deref().and_then(Reason::from_word);
     match RunStatus::from_word(&run.status) {
-        Some(status) if status.is_final() => text.push_str(&ended(status, reason, run, facts)),
+        Some(status) if status.is_final() => text.push_str(&ended(status, reason, run)),
         Some(status) => text.push_str(&open(status, run)),
         None => text.push_str(&format!(" It is {}.", run.status)),
     }
@@ -97,7 +195,7 @@ fn open(status: RunStatus, run: &RunView) -> String {
 }
 
 /// Words a final row.
-fn ended(status: RunStatus, reason: Option<Reason>, run: &RunView, facts: &Facts) -> String {
+fn ended(status: RunStatus, reason: Option<Reason>, run: &RunView) -> String {
     let number = run.run_id;
     match status {
         RunStatus::Succeeded => {
@@ -110,7 +208,7 @@ fn ended(status: RunStatus, reason: Option<Reason>, run: &RunView, facts: &Facts
             took(run)
         ),
         RunStatus::Cancelled => cancelled(reason, run),
-        RunStatus::Missed | RunStatus::Skipped => not_started(status, reason, run, facts),
+        RunStatus::Missed | RunStatus::Skipped => not_started(status, reason, run),
         RunStatus::Lost => lost(reason, run),
         RunStatus::Queued | RunStatus::Running | RunStatus::Retrying => open(status, run),
     }
@@ -155,17 +253,10 @@ fn cancelled(reason: Option<Reason>, run: &RunView) -> String {
     format!(" Run {}{when}{by}{}{}.", run.run_id, because(run), took(run))
 }
 
-fn not_started(status: RunStatus, reason: Option<Reason>, run: &RunView, facts: &Facts) -> String {
+fn not_started(status: RunStatus, reason: Option<Reason>, run: &RunView) -> String {
     let verb = format!(" It was {}", status.as_str());
     let why = match reason {
-        Some(Reason::Busy) => match &facts.busy_with {
-            Some(busy) => format!(
-                " because a run of it was still alive (run {}{})",
-                busy.run_id,
-                busy.started_at.as_deref().map(|at| format!(", started {}", exact(at))).unwrap_or_default()
-            ),
-            None => " because as many runs of it were alive as may be (max_instances)".to_owned(),
-        },
+        Some(Reason::Busy) => " because as many runs of it were alive as may be (max_instances)".to_owned(),
         Some(Reason::Paused) => " because the job was paused".to_owned(),
         Some(Reason::Held) => " because the whole scheduler was held".to_owned(),
         Some(Reason::Grace) => " because it could not start in time: later than its grace allows".to_owned(),
@@ -251,17 +342,13 @@ mod tests {
 
     #[test]
     fn a_skipped_row_names_the_run_that_was_alive_and_the_daemons_start() {
-        let busy = RunView {
-            run_id: 41,
-            started_at: Some("2026-03-28T01:00:00+01:00".to_owned()),
-            ..RunView::default()
-        };
-        let facts =
-            Facts { daemon_started: Some(Timestamp::from_secs(1_774_661_397)), busy_with: Some(busy) };
+        let facts = Facts { daemon_started: Some(Timestamp::from_secs(1_774_661_397)) };
+        let mut run = row(RunStatus::Skipped, Some(Reason::Busy));
+        run.detail = Some("run 41 is not over".to_owned());
         assert_eq!(
-            story(&row(RunStatus::Skipped, Some(Reason::Busy)), &facts),
+            story(&run, &facts),
             "It was due at Sat 2026-03-28 02:30:00 +01:00, 3.0s after the daemon had started. It was skipped \
-             because a run of it was still alive (run 41, started Sat 2026-03-28 01:00:00 +01:00)."
+             because as many runs of it were alive as may be (max_instances) (run 41 is not over)."
         );
     }
 
