@@ -7,7 +7,7 @@ use crate::core::instant::Timestamp;
 
 /// How many candidates of `all` one answer may look at: enough for intervals that meet after hours of seconds or
 /// years of hours, and milliseconds of work.
-const CANDIDATES: usize = 20_000;
+pub(super) const CANDIDATES: usize = 20_000;
 
 /// How many fire times of combined triggers one count may look at, beyond which it is "at least so many".
 /// Intervals and cron expressions are counted exactly, however many.
@@ -23,7 +23,15 @@ pub(super) struct Search<'a> {
     left: &'a Cell<usize>,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    /// Continues with a new allowance.
+    pub(super) fn with<'b>(self, left: &'b Cell<usize>) -> Search<'b>
+    where
+        'a: 'b,
+    {
+        Search { left, ..self }
+    }
+
     /// Takes from what the search may still look at; false when that is used up.
     pub(super) fn may_ask(self, times: usize) -> bool {
         let rest = self.left.get().checked_sub(times);
@@ -54,8 +62,7 @@ impl Schedule {
     ///
     /// Time and memory do not grow with the count for intervals, and only with the number of matching days for
     /// cron: 30 days of a one-second interval cost microseconds. For `any` and `all` fire times are looked at one by
-    /// one where members overlap; beyond 200,000 of them `count` is a lower bound, never too large, and so is the
-    /// `last` of an `all`.
+    /// one where members overlap; beyond 200,000 of them `count` is a lower bound, never too large.
     pub fn fires_between(&self, anchor: Timestamp, after: Timestamp, through: Timestamp) -> Option<Fires> {
         let left = Cell::new(COUNTED);
         self.count(Search { anchor, until: through, left: &left }, after, through)
