@@ -1,6 +1,7 @@
 //! The search for fire times: what every member of a trigger is asked with, and the bound on the asking.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use super::{Fires, Schedule, Trigger, all, any, every};
 use crate::core::instant::Timestamp;
@@ -12,6 +13,9 @@ pub(super) const CANDIDATES: usize = 20_000;
 /// How many fire times of combined triggers one count may look at, beyond which it is "at least so many".
 /// Intervals and cron expressions are counted exactly, however many.
 const COUNTED: usize = 200_000;
+
+/// How far back a fire time is looked for, in hours, step by step.
+const LOOK_BACK: [u64; 5] = [1, 24, 31 * 24, 366 * 24, 3_660 * 24];
 
 /// What members are asked with.
 #[derive(Clone, Copy)]
@@ -66,6 +70,13 @@ impl Schedule {
     pub fn fires_between(&self, anchor: Timestamp, after: Timestamp, through: Timestamp) -> Option<Fires> {
         let left = Cell::new(COUNTED);
         self.count(Search { anchor, until: through, left: &left }, after, through)
+    }
+
+    /// Returns the last fire time at or before an instant, as far as ten years back, and the first one after it.
+    pub fn around(&self, anchor: Timestamp, at: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
+        let since = |hours: &u64| at.minus(Duration::from_secs(hours * 3_600));
+        let last = LOOK_BACK.iter().find_map(|hours| self.fires_between(anchor, since(hours), at));
+        (last.map(|fires| fires.last), self.next_after(anchor, at))
     }
 
     pub(super) fn search(&self, search: Search<'_>, after: Timestamp) -> Option<Timestamp> {
