@@ -36,6 +36,24 @@ impl<'a> Search<'a> {
         Search { left, ..self }
     }
 
+    /// Searches for each of several members in turn, each with a fair share of what may still be looked at, so that
+    /// none of them uses up what the others need.
+    pub(super) fn shared_by<T>(
+        self,
+        members: &[Schedule],
+        ask: impl Fn(&Schedule, Search<'_>) -> T,
+    ) -> Vec<T> {
+        let waiting = (1..=members.len()).rev();
+        let answers = members.iter().zip(waiting).map(|(member, waiting)| {
+            let given = self.left.get() / waiting;
+            let share = Cell::new(given);
+            let answer = ask(member, self.with(&share));
+            self.may_ask(given - share.get());
+            answer
+        });
+        answers.collect()
+    }
+
     /// Takes from what the search may still look at; false when that is used up.
     pub(super) fn may_ask(self, times: usize) -> bool {
         let rest = self.left.get().checked_sub(times);
@@ -88,7 +106,8 @@ impl Schedule {
             Trigger::Any(members) => any::next_after(members, search, after),
             Trigger::All(members) => all::next_after(members, search, after),
         };
-        next.filter(|next| self.end.is_none_or(|end| *next <= end))
+        // At the end of all time the arithmetic stands still.
+        next.filter(|next| *next > after && self.end.is_none_or(|end| *next <= end))
     }
 
     pub(super) fn count(&self, search: Search<'_>, after: Timestamp, through: Timestamp) -> Option<Fires> {
