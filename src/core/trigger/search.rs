@@ -12,7 +12,7 @@ pub(super) const CANDIDATES: usize = 20_000;
 
 /// How many fire times of combined triggers one count may look at, beyond which it is "at least so many".
 /// Intervals and cron expressions are counted exactly, however many.
-const COUNTED: usize = 200_000;
+const COUNTED: usize = 2_000_000;
 
 /// How far back a fire time is looked for, in hours, step by step.
 const LOOK_BACK: [u64; 5] = [1, 24, 31 * 24, 366 * 24, 3_660 * 24];
@@ -84,7 +84,7 @@ impl Schedule {
     ///
     /// Time and memory do not grow with the count for intervals, and only with the number of matching days for
     /// cron: 30 days of a one-second interval cost microseconds. For `any` and `all` fire times are looked at one by
-    /// one where members overlap; beyond 200,000 of them `count` is a lower bound, never too large.
+    /// one where members overlap; beyond 2,000,000 of them `count` is a lower bound, never too large.
     pub fn fires_between(&self, anchor: Timestamp, after: Timestamp, through: Timestamp) -> Option<Fires> {
         let left = Cell::new(COUNTED);
         self.count(Search { anchor, until: through, left: &left }, after, through)
