@@ -1,3 +1,5 @@
 //! The daemon: wires the rooms together and runs the loop.
 
+pub mod catalogue;
 pub mod clock;
+mod executor;

@@ -15,7 +15,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::group::RunTag;
-use super::procfs;
+use super::procfs::{self, Stat};
 use super::reap::exit_of;
 use crate::core::run::{Exit, ProcessMark};
 
@@ -39,17 +39,20 @@ pub fn find(mark: ProcessMark) -> Presence {
     }
 }
 
-/// Looks for the main process of an attempt by the variables in its environment.
+/// Looks for the live main processes of an attempt by the variables in their environment, oldest first.
 ///
-/// The main process leads its own process group; where it has ended and only others of its run are left,
-/// there is no answer. Costs one look at every process's environment.
-pub fn find_by_tag(tag: &RunTag) -> Option<ProcessMark> {
-    let stats = procfs::pids().ok()?.into_iter().filter_map(|pid| procfs::stat(pid).ok());
-    // A job of the job may lead a group too (a shell's job control); the main process came first.
+/// A main process leads its own process group; an attempt has several where steps run in parallel. Where one
+/// has ended and only others of its group are left, it is not found. Costs one look at every process's
+/// environment.
+pub fn find_by_tag(tag: &RunTag) -> Vec<ProcessMark> {
+    let pids = procfs::pids().unwrap_or_default();
+    let stats = pids.into_iter().filter_map(|pid| procfs::stat(pid).ok());
+    // What has made a session of its own has left its run on purpose.
     let leaders = stats.filter(|stat| stat.is_alive() && stat.group == stat.pid && stat.session != stat.pid);
     let ours = leaders.filter(|stat| tag.is_on(stat.pid) == Some(true));
-    ours.map(|stat| ProcessMark { pid: stat.pid, start_ticks: stat.start_ticks })
-        .min_by_key(|mark| (mark.start_ticks, mark.pid))
+    let mut marks: Vec<_> = ours.map(Stat::mark).collect();
+    marks.sort_unstable_by_key(|mark| (mark.start_ticks, mark.pid));
+    marks
 }
 
 /// A process that is not our child, held by a pidfd.
@@ -72,10 +75,11 @@ enum EndRecord {
 impl Adopted {
     /// Takes hold of a process; `None` when it is not there any more.
     ///
-    /// To be called within a tokio runtime.
-    ///
     /// # Errors
-    /// There are no descriptors left, or no runtime.
+    /// There are no descriptors left.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, as [`AsyncFd`] does.
     pub fn open(mark: ProcessMark) -> io::Result<Option<Self>> {
         match open_pidfd(mark)? {
             Some(handle) => Ok(Some(Adopted::from_pidfd(handle)?)),
@@ -86,7 +90,10 @@ impl Adopted {
     /// Takes a pidfd that somebody has kept for us, alive or ended.
     ///
     /// # Errors
-    /// It is no pidfd, or there is no runtime.
+    /// It is nothing that can be waited for.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, as [`AsyncFd`] does.
     pub fn from_pidfd(handle: OwnedFd) -> io::Result<Self> {
         // SAFETY: an `OwnedFd` is open, and the same descriptor, as long as the `AsyncFd` owns it.
         let handle = unsafe { AsyncFd::register_with_interest(handle, Interest::READABLE) };
@@ -140,22 +147,27 @@ pub(super) fn open_pidfd(mark: ProcessMark) -> io::Result<Option<OwnedFd>> {
 }
 
 fn end_record(handle: BorrowedFd<'_>) -> EndRecord {
+    let asked = ask_for_end(handle).or_else(|error| match error.raw_os_error() {
+        // In the midst of being reaped a process is half gone; the record is there an instant later.
+        Some(libc::ESRCH) => ask_for_end(handle),
+        _ => Err(error),
+    });
+    match asked {
+        Ok(Some(exit)) => EndRecord::Known(exit),
+        Ok(None) => EndRecord::NotYet,
+        // Reaped without a record, or the kernel does not know the request at all.
+        Err(_) => EndRecord::Never,
+    }
+}
+
+fn ask_for_end(handle: BorrowedFd<'_>) -> io::Result<Option<Exit>> {
     let wanted = u64::from(libc::PIDFD_INFO_EXIT);
     // SAFETY: all zeroes are a valid pidfd_info.
     let mut info: libc::pidfd_info = unsafe { MaybeUninit::zeroed().assume_init() };
     info.mask = wanted;
     // SAFETY: the request's number holds the size of the structure, which the kernel fills at most.
-    let result = unsafe { libc::ioctl(handle.as_raw_fd(), libc::PIDFD_GET_INFO, &raw mut info) };
-    if result != 0 {
-        // Reaped, and the kernel has no record to give; or it does not know the request at all.
-        let unknown = matches!(
-            io::Error::last_os_error().raw_os_error(),
-            Some(libc::ESRCH | libc::ENOTTY | libc::EINVAL | libc::ENOSYS)
-        );
-        return if unknown { EndRecord::Never } else { EndRecord::NotYet };
+    if unsafe { libc::ioctl(handle.as_raw_fd(), libc::PIDFD_GET_INFO, &raw mut info) } != 0 {
+        return Err(io::Error::last_os_error());
     }
-    match exit_of(info.exit_code).filter(|_| info.mask & wanted != 0) {
-        Some(exit) => EndRecord::Known(exit),
-        None => EndRecord::NotYet,
-    }
+    Ok(exit_of(info.exit_code).filter(|_| info.mask & wanted != 0))
 }

@@ -6,12 +6,11 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags};
-
+use super::adopt::open_pidfd;
 use super::environment::STATE_DIR;
 use super::procfs::{self, Stat};
 use crate::core::run::{ProcessMark, RunId};
@@ -49,21 +48,17 @@ impl RunTag {
 /// # Errors
 /// The signal's number is none, or a process may not be signalled (it has become another user's).
 pub fn signal(mark: ProcessMark, tag: &RunTag, signal: i32) -> io::Result<bool> {
-    match leader(mark) {
-        // Dead or alive, it bears the number until it is reaped, so the group's number is no one else's.
-        Some(stat) => {
-            let group = send(-mark.pid, signal)?;
-            let strayed = stat.is_alive() && stat.group != mark.pid && send(mark.pid, signal)?;
-            Ok(group || strayed)
-        }
-        None => {
-            let mut any = false;
-            for member in orphaned_members(mark, tag) {
-                any |= signal_member(member, signal)?;
-            }
-            Ok(any)
-        }
+    // Dead or alive, the leader bears its number until it is reaped, so the group's number is no one else's.
+    if let Some(stat) = leader(mark) {
+        let group = signal_group_of(mark, signal)?;
+        let strayed = stat.is_alive() && stat.group != mark.pid && signal_process(mark, signal)?;
+        return Ok(group || strayed);
     }
+    let mut any = false;
+    for member in orphaned_members(mark, tag) {
+        any |= signal_process(member.mark(), signal)?;
+    }
+    Ok(any)
 }
 
 /// Says whether any process of a run's group is alive.
@@ -102,34 +97,40 @@ fn orphaned_members(mark: ProcessMark, tag: &RunTag) -> Vec<Stat> {
 }
 
 /// Signals one process, by a handle that cannot come to mean another one.
-fn signal_member(member: Stat, signal: i32) -> io::Result<bool> {
-    let Some(pid) = Pid::from_raw(member.pid) else { return Ok(false) };
-    let handle = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
-        Err(Errno::SRCH) => return Ok(false),
-        other => other?,
-    };
-    let same = procfs::stat(member.pid).is_ok_and(|now| now.start_ticks == member.start_ticks);
-    if !same {
-        return Ok(false);
-    }
-    match rustix::process::pidfd_send_signal(handle, known(signal)?) {
-        Err(Errno::SRCH) => Ok(false),
-        other => Ok(other.map(|()| true)?),
+fn signal_process(mark: ProcessMark, signal: i32) -> io::Result<bool> {
+    match open_pidfd(mark)? {
+        Some(handle) => done(send_by_handle(handle.as_fd(), signal, 0)),
+        None => Ok(false),
     }
 }
 
-fn known(signal: i32) -> io::Result<rustix::process::Signal> {
-    rustix::process::Signal::from_named_raw(signal).ok_or_else(|| io::ErrorKind::InvalidInput.into())
+/// Signals the group of a leader, by a handle on the leader (Linux 6.9), before that by the number just
+/// checked.
+fn signal_group_of(mark: ProcessMark, signal: i32) -> io::Result<bool> {
+    let Some(handle) = open_pidfd(mark)? else { return Ok(false) };
+    match send_by_handle(handle.as_fd(), signal, libc::PIDFD_SIGNAL_PROCESS_GROUP) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            // SAFETY: kill(2) takes two numbers and touches no memory of ours.
+            let result = unsafe { libc::kill(-mark.pid, signal) };
+            done(if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) })
+        }
+        other => done(other),
+    }
 }
 
-/// kill(2); returns false when there is no such process or group.
-fn send(target: i32, signal: i32) -> io::Result<bool> {
-    // SAFETY: kill(2) takes two numbers and touches no memory of ours.
-    if unsafe { libc::kill(target, signal) } == 0 {
-        return Ok(true);
-    }
-    match io::Error::last_os_error() {
-        error if error.raw_os_error() == Some(libc::ESRCH) => Ok(false),
-        error => Err(error),
+fn send_by_handle(handle: BorrowedFd<'_>, signal: i32, flags: libc::c_uint) -> io::Result<()> {
+    let no_info = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: pidfd_send_signal(2) takes numbers and a null pointer, which stands for what kill(2) sends.
+    let result =
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, handle.as_raw_fd(), signal, no_info, flags) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Turns "there is no such process" from an error into an answer.
+fn done(result: io::Result<()>) -> io::Result<bool> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(false),
+        Err(error) => Err(error),
     }
 }

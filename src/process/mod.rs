@@ -11,13 +11,14 @@
 //! Cgroups ──create()──▶ RunCgroup ──────────┘        │
 //!                                                    ├─▶ OutputWatch (bounds the file while it grows)
 //!                                                    └─▶ group::signal, group::is_alive
-//! after a restart: adopt::find, adopt::find_by_tag ─▶ Adopted ─▶ Exit where the kernel still tells it
+//! FdStore ◀── pidfds ──▶ after a restart: find, find_by_tag ─▶ Adopted ─▶ Exit where the kernel tells it
 //! ```
 
 pub mod adopt;
 pub mod bound;
 pub mod cgroup;
 pub mod environment;
+pub mod fd_store;
 pub mod foreground;
 pub mod group;
 pub mod output;
@@ -37,6 +38,7 @@ pub use bound::{Kept, OutputWatch, Watched};
 pub use cgroup::{Cgroups, RunCgroup};
 pub use environment::{Environment, Inherited, RunContext};
 pub use error::StartError;
+pub use fd_store::FdStore;
 pub use foreground::{Foreground, foreground};
 pub use group::RunTag;
 pub use output::{Evidence, LogFile, Logs};

@@ -5,6 +5,11 @@ use std::io::{self, Read};
 
 use crate::core::run::ProcessMark;
 
+/// The most bytes of an environment that are looked at.
+const MAX_ENVIRONMENT: u64 = 4 << 20;
+/// How often an empty environment is looked at before it is believed.
+const EMPTY_LOOKS: usize = 20;
+
 /// The fields of /proc/PID/stat that identify a process and its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stat {
@@ -26,9 +31,14 @@ impl Stat {
         !matches!(self.state, b'Z' | b'X' | b'x')
     }
 
+    /// Returns what identifies the process.
+    pub(super) fn mark(self) -> ProcessMark {
+        ProcessMark { pid: self.pid, start_ticks: self.start_ticks }
+    }
+
     /// Says whether this is the very process of the mark, alive or not yet reaped.
     pub(super) fn is(self, mark: ProcessMark) -> bool {
-        self.pid == mark.pid && self.start_ticks == mark.start_ticks
+        self.mark() == mark
     }
 }
 
@@ -66,7 +76,7 @@ fn parse_stat(pid: i32, line: &[u8]) -> Option<Stat> {
 /// # Errors
 /// `NotFound` when there is no such process.
 pub(super) fn mark(pid: i32) -> io::Result<ProcessMark> {
-    Ok(ProcessMark { pid, start_ticks: stat(pid)?.start_ticks })
+    Ok(stat(pid)?.mark())
 }
 
 /// Returns the ids of all processes that /proc shows.
@@ -81,9 +91,14 @@ pub(super) fn pids() -> io::Result<Vec<i32>> {
 /// ours to read. At most 4 MiB are looked at.
 pub(super) fn variables<const N: usize>(pid: i32, names: [&str; N]) -> [Option<Vec<u8>>; N] {
     let mut block = Vec::new();
-    let file = File::open(format!("/proc/{pid}/environ"));
-    if file.and_then(|file| file.take(4 << 20).read_to_end(&mut block)).is_err() {
-        block.clear();
+    // In the midst of execve(2) a process has no environment for some microseconds.
+    for _ in 0..EMPTY_LOOKS {
+        let file = File::open(format!("/proc/{pid}/environ"));
+        let read = file.and_then(|file| file.take(MAX_ENVIRONMENT).read_to_end(&mut block));
+        if !matches!(read, Ok(0)) {
+            break;
+        }
+        std::thread::yield_now();
     }
     let entries = || block.split(|byte| *byte == 0);
     names.map(|name| {

@@ -7,6 +7,9 @@
 use chrono::{DateTime, FixedOffset};
 
 pub mod error;
+pub mod filter;
+pub mod frame;
+pub mod message;
 mod parameter;
 pub mod pattern;
 pub mod reply;
@@ -27,3 +30,6 @@ pub const SERVICE_DESCRIPTION: &str = include_str!("org.varlink.service.varlink"
 pub fn instant(text: &str) -> Option<DateTime<FixedOffset>> {
     DateTime::parse_from_rfc3339(text).ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,6 +129,13 @@ impl Selector {
             && self.q.is_none()
     }
 
+    /// Returns the part that is about jobs, as opposed to their runs and events: without status, instant, order
+    /// and number.
+    #[must_use]
+    pub fn of_jobs(&self) -> Self {
+        Selector { status: Vec::new(), since: None, sort: None, desc: false, limit: None, ..self.clone() }
+    }
+
     /// Returns the first field with a value that means nothing, or with too many.
     fn fault(&self) -> Option<&'static str> {
         let globs = self.names.iter().filter(|name| is_glob(name)).count();

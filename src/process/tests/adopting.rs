@@ -35,6 +35,23 @@ async fn p3_an_adopted_process_tells_its_exit() {
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn p3_the_exit_is_told_once_the_dead_process_is_reaped() {
+    let mut stage = Stage::new();
+    let mark = stage.start_shell("exit 5");
+    wait_for_death(mark);
+    let adopted = Adopted::open(mark).unwrap().unwrap();
+    let other = Adopted::open(mark).unwrap().unwrap();
+    let reap_later = async {
+        // When this one has looked in vain, the other one has too.
+        assert_eq!(other.ended(Duration::from_millis(1)).await.unwrap(), None);
+        tokio::task::yield_now().await;
+        reap::wait(mark).unwrap();
+    };
+    let (told, ()) = tokio::join!(adopted.ended(Duration::from_secs(60)), reap_later);
+    assert_eq!(told.unwrap(), kernel_tells().then_some(Exit::Code(5)));
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn p4_a_kept_pidfd_tells_the_exit_afterwards() {
     let mut stage = Stage::new();
     let mark = stage.start_shell("exec sleep 1000");
@@ -77,18 +94,18 @@ fn p2_a_process_is_found_by_its_run() {
     // A member of the group that carries the same variables is not the main process.
     let mark = stage.start_shell("sleep 1000 & echo up > fifo; wait");
     drop(wait_for_line(&fifo));
-    assert_eq!(find_by_tag(&stage.tag()), Some(mark));
+    assert_eq!(find_by_tag(&stage.tag()), [mark]);
     let others = [
         RunTag::new(stage.directory.path(), RUN, 2),
         RunTag::new(stage.directory.path(), crate::core::run::RunId(4), 1),
         RunTag::new(std::path::Path::new("/another/daemon"), RUN, 1),
     ];
     for other in others {
-        assert_eq!(find_by_tag(&other), None, "{other:?}");
+        assert_eq!(find_by_tag(&other), [], "{other:?}");
     }
     group::signal(mark, &stage.tag(), libc::SIGKILL).unwrap();
     reap::wait(mark).unwrap();
-    assert_eq!(find_by_tag(&stage.tag()), None);
+    assert_eq!(find_by_tag(&stage.tag()), []);
 }
 
 #[test]
@@ -101,7 +118,7 @@ fn p2_a_process_of_another_user_is_found_by_root() {
     stage.execution.user = Some("nobody".to_owned());
     stage.execution.cwd = Some("/".into());
     let mark = stage.start_shell("exec sleep 1000");
-    assert_eq!(find_by_tag(&stage.tag()), Some(mark));
+    assert_eq!(find_by_tag(&stage.tag()), [mark]);
     group::signal(mark, &stage.tag(), libc::SIGKILL).unwrap();
     assert_eq!(reap::wait(mark).unwrap().exit, Exit::Signal(9));
 }

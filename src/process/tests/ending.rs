@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command as StdCommand;
 use std::time::Duration;
 
-use super::{RUN, Stage, argv, shell, wait_for_death, wait_for_end, wait_for_line};
+use super::{RUN, Stage, argv, in_a_process_of_its_own, shell, wait_for_death, wait_for_end, wait_for_line};
 use crate::core::job::{Command, Limits};
 use crate::core::run::{Exit, ProcessMark, RunId};
 use crate::process::cgroup::Cgroups;
@@ -51,6 +51,25 @@ fn the_reaper_takes_its_own_and_leaves_others() {
 }
 
 #[test]
+fn orphans_are_reaped_at_the_second_sweep() {
+    if !in_a_process_of_its_own("ending::orphans_are_reaped_at_the_second_sweep") {
+        return;
+    }
+    let mut stage = Stage::new();
+    let mut reaper = Reaper::default();
+    assert_eq!(reaper.sweep_orphans(), 0);
+    let ours = stage.start_shell("exit 1");
+    reaper.watch(ours);
+    let orphan = stage.start_shell("exit 2");
+    for mark in [ours, orphan] {
+        wait_for_death(mark);
+    }
+    assert_eq!((reaper.sweep_orphans(), reaper.sweep_orphans(), reaper.sweep_orphans()), (0, 1, 0));
+    assert_eq!(reaper.reap().len(), 1);
+    assert!(reap::wait(orphan).is_err());
+}
+
+#[test]
 fn several_deaths_in_one_signal_are_all_told() {
     let mut stage = Stage::new();
     let mut reaper = Reaper::default();
@@ -80,6 +99,21 @@ fn p10_the_main_process_ends_the_run_and_its_grandchild_stays() {
     assert!(group::signal(mark, &stage.tag(), libc::SIGKILL).unwrap());
     wait_for_end(open);
     wait_until(|| !group::is_alive(mark, &stage.tag()));
+}
+
+#[test]
+fn p11_a_dead_leader_still_stands_for_its_group() {
+    let mut stage = Stage::new();
+    let fifo = stage.fifo("fifo");
+    let mark = stage.start_shell("(exec 3>fifo; echo up >&3; exec sleep 1000) & exit 0");
+    let open = wait_for_line(&fifo);
+    wait_for_death(mark);
+    // The group is the leader's own even where the tag is on none of its members.
+    let other = RunTag::new(stage.directory.path(), RunId(43), 1);
+    assert!(group::is_alive(mark, &other));
+    assert!(group::signal(mark, &other, libc::SIGKILL).unwrap());
+    wait_for_end(open);
+    assert_eq!(reap::wait(mark).unwrap().exit, Exit::Code(0));
 }
 
 #[test]

@@ -151,6 +151,20 @@ fn wait_for_death(mark: ProcessMark) {
     rustix::process::waitid(rustix::process::WaitId::Pid(pid), options).unwrap();
 }
 
+/// Says whether a test runs alone in its process; where not, runs it again in one of its own, to its success.
+fn in_a_process_of_its_own(test: &str) -> bool {
+    const ALONE: &str = "JOBCTL_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let name = format!("process::tests::{test}");
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = again.args(["--exact", &name, "--nocapture"]).env(ALONE, "1").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    false
+}
+
 fn is_root() -> bool {
     uzers::get_effective_uid() == 0
 }

@@ -1,0 +1,257 @@
+//! The catalogue: every definition there is, from the job file and from the store, and what it means.
+//!
+//! Owns the texts, and the rule that a bad text never replaces a good set. Used by the daemon and by commands
+//! that read without one, so that both see the same jobs. It must not know runs.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::core::civil::{Zone, ZoneSource};
+use crate::core::job::{Job, Origin};
+use crate::core::name::Name;
+use crate::core::scheduler::Settings;
+use crate::core::trigger::Firing;
+use crate::jobfile::write::{self, WriteError};
+use crate::jobfile::{self, Diagnostic, Fragment, JobSet, ReadError, Sources};
+
+/// Everything that defines jobs.
+pub struct Catalogue {
+    config: PathBuf,
+    /// True: the job file must exist, because somebody named it.
+    required: bool,
+    zones: Arc<dyn ZoneSource + Send + Sync>,
+    sources: Sources,
+    set: JobSet,
+    added: BTreeMap<Name, Added>,
+    /// What is wrong with the job file as it is on disk, when an older set is kept.
+    errors: Vec<Diagnostic>,
+}
+
+/// A job that was added on the socket.
+#[derive(Clone, Debug)]
+pub struct Added {
+    /// Its definition, the body of a `[jobs.NAME]` table.
+    pub toml: String,
+    /// The job, or what keeps the definition from being one.
+    pub job: Result<Arc<Job>, Vec<Diagnostic>>,
+}
+
+/// Why there is no catalogue.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError {
+    /// The job file cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The job file is not in order.
+    #[error("the job file has {} error(s)", .0.len())]
+    Invalid(Vec<Diagnostic>),
+}
+
+impl Catalogue {
+    /// Reads the job file and takes in the added jobs. An added job that does not load is kept as broken.
+    ///
+    /// # Errors
+    /// The job file cannot be read (it may be absent unless it is `required`), or is not in order.
+    pub fn open(
+        config: &Path,
+        required: bool,
+        zones: Arc<dyn ZoneSource + Send + Sync>,
+        definitions: Vec<(Name, String)>,
+    ) -> Result<Self, CatalogueError> {
+        let set = JobSet::empty(zones.as_ref());
+        let mut catalogue = Catalogue {
+            config: config.to_owned(),
+            required,
+            zones,
+            sources: Sources::default(),
+            set,
+            added: BTreeMap::new(),
+            errors: Vec::new(),
+        };
+        let names = definitions.iter().map(|(name, _)| name.clone());
+        let (sources, set) = catalogue.read(&names.map(|name| (name, Vec::new())).collect())?;
+        catalogue.sources = sources;
+        catalogue.set = set;
+        catalogue.take_in(definitions);
+        Ok(catalogue)
+    }
+
+    /// Reads the job file again; on any error the set in force stays, and the errors are remembered.
+    ///
+    /// # Errors
+    /// As for [`Catalogue::open`].
+    pub fn reload(&mut self) -> Result<(), CatalogueError> {
+        match self.read(&self.added_peers()) {
+            Ok((sources, set)) => {
+                self.sources = sources;
+                self.set = set;
+                self.errors.clear();
+                let definitions = self.added.iter().map(|(name, added)| (name.clone(), added.toml.clone()));
+                self.take_in(definitions.collect());
+                Ok(())
+            }
+            Err(error) => {
+                self.errors = match &error {
+                    CatalogueError::Invalid(diagnostics) => diagnostics.clone(),
+                    CatalogueError::Read(_) => Vec::new(),
+                };
+                Err(error)
+            }
+        }
+    }
+
+    fn read(&self, added: &HashMap<Name, Vec<Name>>) -> Result<(Sources, JobSet), CatalogueError> {
+        let sources = match jobfile::read(&self.config) {
+            Ok(sources) => sources,
+            Err(ReadError::Missing { .. }) if !self.required => Sources::default(),
+            Err(error) => return Err(error.into()),
+        };
+        let set = jobfile::load(&sources, self.zones.as_ref(), added).map_err(CatalogueError::Invalid)?;
+        Ok((sources, set))
+    }
+
+    /// Loads added jobs against the set. Their order does not matter: all of them are known by name.
+    fn take_in(&mut self, definitions: Vec<(Name, String)>) {
+        let mut peers: HashMap<Name, Vec<Name>> =
+            definitions.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
+        peers.extend(self.set.jobs.iter().map(|job| (job.name.clone(), dependencies(job))));
+        self.added.clear();
+        for (name, toml) in definitions {
+            let fragment = jobfile::fragment(&toml, &name, &self.set, self.zones.as_ref(), &peers);
+            let job = fragment.map(|fragment| fragment.job);
+            if let Ok(job) = &job {
+                peers.insert(name.clone(), dependencies(job));
+            }
+            self.added.insert(name, Added { toml, job });
+        }
+    }
+
+    /// Checks the definition of one job to be added or replaced.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn check(&self, name: &Name, toml: &str) -> Result<Fragment, Vec<Diagnostic>> {
+        let mut peers = self.added_peers();
+        peers.extend(self.set.jobs.iter().map(|job| (job.name.clone(), dependencies(job))));
+        jobfile::fragment(toml, name, &self.set, self.zones.as_ref(), &peers)
+    }
+
+    /// Takes in a definition that has been checked.
+    pub fn put(&mut self, job: Arc<Job>, toml: String) {
+        self.added.insert(job.name.clone(), Added { toml, job: Ok(job) });
+    }
+
+    /// Takes out an added job and returns its definition.
+    pub fn remove(&mut self, name: &str) -> Option<String> {
+        self.added.remove(name).map(|added| added.toml)
+    }
+
+    /// Returns every job that loads, those of the files first.
+    pub fn jobs(&self) -> Vec<Arc<Job>> {
+        let added = self.added.values().filter_map(|added| added.job.as_ref().ok());
+        self.set.jobs.iter().chain(added).cloned().collect()
+    }
+
+    /// Returns the added jobs that do not load, and why.
+    pub fn broken(&self) -> impl Iterator<Item = (&Name, &[Diagnostic])> {
+        self.added.iter().filter_map(|(name, added)| Some((name, added.job.as_ref().err()?.as_slice())))
+    }
+
+    /// Returns an added job.
+    pub fn added(&self, name: &str) -> Option<&Added> {
+        self.added.get(name)
+    }
+
+    /// Returns the place in the job file where a job is declared.
+    pub fn declared(&self, name: &str) -> Option<(Arc<Path>, u32)> {
+        let job = self.set.jobs.iter().find(|job| job.name.as_str() == name)?;
+        match &job.origin {
+            Origin::File { path, line } => Some((path.clone(), *line)),
+            Origin::Added => None,
+        }
+    }
+
+    /// Returns the definition of a job as TOML, the body of its table.
+    ///
+    /// # Errors
+    /// A text is not TOML any more.
+    pub fn definition(&self, name: &str) -> Result<Option<String>, WriteError> {
+        match self.added.get(name) {
+            Some(added) => Ok(Some(added.toml.clone())),
+            None => write::definition(&self.sources, name),
+        }
+    }
+
+    /// Writes jobs as one job file that loads to the same set; no names = all of them, with the settings.
+    ///
+    /// # Errors
+    /// A text is not TOML any more.
+    pub fn export(&self, names: &[String]) -> Result<String, WriteError> {
+        if names.is_empty() {
+            let added: Vec<(Name, String)> =
+                self.added.iter().map(|(name, added)| (name.clone(), added.toml.clone())).collect();
+            return write::export(&self.sources, &added);
+        }
+        let mut text = String::new();
+        for name in names {
+            let (Ok(checked), Some(definition)) = (Name::new(name), self.definition(name)?) else { continue };
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            text.push_str(&write::table(&checked, &definition)?);
+        }
+        Ok(text)
+    }
+
+    /// Returns what the scheduler takes from the settings.
+    pub fn settings(&self) -> Settings {
+        let daemon = &self.set.daemon;
+        Settings {
+            stop_timeout: daemon.stop_timeout,
+            catch_up_parallel: daemon.catch_up_parallel,
+            startup_delay: daemon.startup_delay,
+            max_clock_wait: daemon.max_clock_wait,
+            hooks: self.set.global_hooks.clone(),
+            ..Settings::default()
+        }
+    }
+
+    /// Returns the job set of the files, with every setting.
+    pub fn set(&self) -> &JobSet {
+        &self.set
+    }
+
+    /// Returns the job file's path.
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// Returns what is wrong with the job file on disk, when an older set is in force.
+    pub fn errors(&self) -> &[Diagnostic] {
+        &self.errors
+    }
+
+    /// Returns the zone of jobs that name none.
+    pub fn zone(&self) -> &Zone {
+        &self.set.timezone
+    }
+
+    /// Returns the tz database.
+    pub fn zones(&self) -> &dyn ZoneSource {
+        self.zones.as_ref()
+    }
+
+    fn added_peers(&self) -> HashMap<Name, Vec<Name>> {
+        let waits = |added: &Added| added.job.as_ref().map(|job| dependencies(job)).unwrap_or_default();
+        self.added.iter().map(|(name, added)| (name.clone(), waits(added))).collect()
+    }
+}
+
+/// Returns the jobs whose ends a job waits for.
+fn dependencies(job: &Job) -> Vec<Name> {
+    match &job.firing {
+        Firing::After(dependencies) => dependencies.iter().map(|dependency| dependency.job.clone()).collect(),
+        Firing::Clock(_) | Firing::Startup | Firing::Shutdown => Vec::new(),
+    }
+}

@@ -1,0 +1,312 @@
+//! Carries out what the scheduler decides about processes: starts, signals, sweeps, and reports what became
+//! of them.
+//!
+//! Owns the processes that are alive and their open output files. It decides nothing.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::core::civil::Zone;
+use crate::core::job::{Hooks, Job};
+use crate::core::name::Name;
+use crate::core::run::{Exit, ProcessMark, RunId};
+use crate::core::scheduler::{Input, Place, RunSnapshot, command_at, name_of};
+use crate::core::trigger::Firing;
+use crate::process::environment::environment;
+use crate::process::{
+    Adopted, Cgroups, Inherited, LogFile, Logs, OutputWatch, Reaper, RunCgroup, RunContext, RunTag, Sink, Spawner,
+    Start, group,
+};
+
+/// How long the kernel may take to tell the exit of a process that is not our child (its parent reaps it first).
+const EXIT_RECORD_WAIT: Duration = Duration::from_secs(5);
+
+/// Output beyond this many bytes is cut down on a thread of its own when the run is over.
+const COMPACT_INLINE: u64 = 256 << 10;
+
+/// The end of an adopted process: whose it is, and how it ended where the kernel tells it.
+pub(super) type AdoptedEnd = (RunId, Place, ProcessMark, Option<Exit>);
+
+/// The processes of the daemon.
+pub(super) struct Executor {
+    spawner: Spawner,
+    reaper: Reaper,
+    logs: Logs,
+    cgroups: Option<Cgroups>,
+    inherited: Inherited,
+    state_dir: PathBuf,
+    hooks: Hooks,
+    zone: Zone,
+    by_pid: HashMap<i32, (RunId, Place)>,
+    open: HashMap<RunId, Open>,
+    adopted: mpsc::UnboundedSender<AdoptedEnd>,
+    warned_of_logs: bool,
+}
+
+/// What is kept of a run that is alive.
+struct Open {
+    job: Name,
+    attempt: u32,
+    log: Option<LogFile>,
+    watch: Option<OutputWatch>,
+    cgroup: Option<RunCgroup>,
+}
+
+impl Executor {
+    /// Prepares for starts; the receiver tells the ends of adopted processes.
+    ///
+    /// # Errors
+    /// The machine lacks what every start needs (/proc, /dev/null).
+    pub(super) fn new(
+        state_dir: &Path,
+        hooks: Hooks,
+        zone: Zone,
+    ) -> io::Result<(Self, mpsc::UnboundedReceiver<AdoptedEnd>)> {
+        let (adopted, ends) = mpsc::unbounded_channel();
+        let mut spawner = Spawner::new()?;
+        spawner.raise_open_files();
+        let executor = Executor {
+            spawner,
+            reaper: Reaper::default(),
+            logs: Logs::new(state_dir.join("logs")),
+            cgroups: Cgroups::detect(),
+            inherited: Inherited::capture(state_dir),
+            state_dir: state_dir.to_owned(),
+            hooks,
+            zone,
+            by_pid: HashMap::new(),
+            open: HashMap::new(),
+            adopted,
+            warned_of_logs: false,
+        };
+        Ok((executor, ends))
+    }
+
+    /// Takes over what a reload has changed.
+    pub(super) fn reconfigure(&mut self, hooks: Hooks, zone: Zone) {
+        self.hooks = hooks;
+        self.zone = zone;
+    }
+
+    /// Returns where the output of runs goes.
+    pub(super) fn logs(&self) -> &Logs {
+        &self.logs
+    }
+
+    /// Says whether anything is alive.
+    pub(super) fn is_idle(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Starts a command of a run and says what came of it.
+    pub(super) fn start(&mut self, run: &RunSnapshot, place: Place) -> Input {
+        match self.try_start(run, place) {
+            Ok((process, output_offset)) => Input::Started { run: run.run, place, process, output_offset },
+            Err(detail) => Input::StartFailed { run: run.run, place, detail },
+        }
+    }
+
+    fn try_start(&mut self, run: &RunSnapshot, place: Place) -> Result<(ProcessMark, Option<u64>), String> {
+        let job = run.job.clone();
+        let hooks = self.hooks.clone();
+        let command = command_at(&job, &hooks, place).ok_or("the command is not in the definition any more")?;
+        self.open_output(run);
+        let extra = variables(run, &job, place);
+        let zone = zone_of(&job, &self.zone);
+        let context = RunContext {
+            job: &job.name,
+            run: run.run,
+            attempt: run.attempt,
+            fire_time: run.fire_time,
+            source: run.source,
+            last_success: run.last_success,
+            about: &job.about,
+            zone,
+            extra: &extra,
+        };
+        let environment = environment(&self.inherited, &job.execution, &context).map_err(|e| e.to_string())?;
+        let open = self.open.get(&run.run);
+        let log = open.and_then(|open| open.log.as_ref());
+        let offset = log.filter(|_| run.itemised).and_then(|log| log.length().ok());
+        let work = !matches!(place, Place::Hook(..));
+        let start = Start {
+            job: &job.name,
+            command,
+            args: if work { &run.args } else { &[] },
+            execution: &job.execution,
+            environment: &environment,
+            sink: log.map_or(Sink::Null, |log| Sink::File(log.as_fd())),
+            cgroup: open.and_then(|open| open.cgroup.as_ref()),
+        };
+        let process = self.spawner.spawn(&start).map_err(|error| error.to_string())?;
+        self.reaper.watch(process);
+        self.by_pid.insert(process.pid, (run.run, place));
+        Ok((process, offset))
+    }
+
+    /// Opens the output file of an attempt at its first command: from then on a start counts as tried.
+    fn open_output(&mut self, run: &RunSnapshot) {
+        if self.open.get(&run.run).is_some_and(|open| open.attempt == run.attempt) {
+            return;
+        }
+        let earlier = self.open.remove(&run.run);
+        let cgroup = earlier.and_then(|open| {
+            bound(open.watch);
+            open.cgroup
+        });
+        let log = match self.logs.create(&run.job.name, run.run, run.attempt) {
+            Ok(log) => Some(log),
+            Err(error) => {
+                if !self.warned_of_logs {
+                    self.warned_of_logs = true;
+                    tracing::warn!(%error, "output cannot be written: jobs run, what they say is lost");
+                }
+                None
+            }
+        };
+        if log.is_some() {
+            self.warned_of_logs = false;
+        }
+        let limit = run.job.policy.output.max_bytes;
+        let watch = log.as_ref().map(|log| OutputWatch::new(log.path.clone(), limit));
+        let cgroup = cgroup.or_else(|| self.make_cgroup(run.run, run.attempt, &run.job));
+        let open = Open { job: run.job.name.clone(), attempt: run.attempt, log, watch, cgroup };
+        self.open.insert(run.run, open);
+    }
+
+    fn make_cgroup(&self, run: RunId, attempt: u32, job: &Job) -> Option<RunCgroup> {
+        let cgroups = self.cgroups.as_ref()?;
+        match cgroups.create(run, attempt, &job.execution.limits) {
+            Ok(cgroup) => Some(cgroup),
+            Err(error) => {
+                tracing::warn!(job = %job.name, %run, %error, "the run gets no cgroup of its own");
+                None
+            }
+        }
+    }
+
+    /// Collects the children that have ended.
+    pub(super) fn reap(&mut self) -> Vec<Input> {
+        let ended = self.reaper.reap();
+        let known = ended.into_iter().filter_map(|end| {
+            let (run, place) = self.by_pid.remove(&end.pid)?;
+            Some(Input::Exited { run, place, exit: end.exit, usage: Some(end.usage) })
+        });
+        known.collect()
+    }
+
+    /// Sends a signal to the process group of a command.
+    pub(super) fn signal(&self, run: RunId, process: ProcessMark, signal: i32) {
+        let Some(tag) = self.tag(run) else { return };
+        if let Err(error) = group::signal(process, &tag, signal) {
+            tracing::warn!(%run, pid = process.pid, signal, %error, "the signal could not be sent");
+        }
+    }
+
+    /// Kills what is left of a command's group, and of its run's cgroup.
+    pub(super) fn sweep(&self, run: RunId, process: ProcessMark) {
+        const KILL: i32 = 9;
+        self.signal(run, process, KILL);
+        if let Some(cgroup) = self.open.get(&run).and_then(|open| open.cgroup.as_ref())
+            && let Err(error) = cgroup.kill()
+        {
+            tracing::warn!(%run, %error, "the run's cgroup could not be killed");
+        }
+    }
+
+    /// Takes hold of a process that has outlived an earlier daemon and watches for its end.
+    pub(super) fn adopt(&mut self, run: RunId, job: &Job, attempt: u32, place: Place, process: ProcessMark) {
+        let log = self.logs.reopen(&job.name, run, attempt).ok();
+        let watch = log.as_ref().map(|log| OutputWatch::new(log.path.clone(), job.policy.output.max_bytes));
+        let cgroup = self.cgroups.as_ref().and_then(|cgroups| cgroups.find(run, attempt));
+        let open = Open { job: job.name.clone(), attempt, log, watch, cgroup };
+        self.open.insert(run, open);
+        let ends = self.adopted.clone();
+        match Adopted::open(process) {
+            Ok(Some(handle)) => {
+                tokio::spawn(async move {
+                    let exit = handle.ended(EXIT_RECORD_WAIT).await.ok().flatten();
+                    drop(ends.send((run, place, process, exit)));
+                });
+            }
+            Ok(None) | Err(_) => drop(ends.send((run, place, process, None))),
+        }
+    }
+
+    /// Looks at the size of every open output file and gives back what is over its limit.
+    pub(super) fn watch_outputs(&mut self) {
+        for (run, open) in &mut self.open {
+            if let Some(watch) = &mut open.watch
+                && let Err(error) = watch.check()
+            {
+                tracing::debug!(%run, %error, "the output file cannot be looked at");
+            }
+        }
+    }
+
+    /// Returns the path of the output of a run that is alive.
+    pub(super) fn output_of(&self, run: RunId) -> Option<PathBuf> {
+        self.open.get(&run).and_then(|open| open.log.as_ref()).map(|log| log.path.clone())
+    }
+
+    /// Lets go of a run that is over; its output is cut down to what is kept.
+    pub(super) fn close(&mut self, run: RunId) {
+        let Some(open) = self.open.remove(&run) else { return };
+        bound(open.watch);
+        if let Some(cgroup) = open.cgroup
+            && !cgroup.remove()
+        {
+            tracing::debug!(%run, job = %open.job, "something lives on in the run's cgroup");
+        }
+    }
+
+    fn tag(&self, run: RunId) -> Option<RunTag> {
+        let open = self.open.get(&run)?;
+        Some(RunTag::new(&self.state_dir, run, open.attempt))
+    }
+}
+
+/// Cuts an output file down to its limit: at once where that is little work, else beside the loop.
+fn bound(watch: Option<OutputWatch>) {
+    let Some(mut watch) = watch else { return };
+    match watch.check() {
+        Ok(seen) if seen.size <= COMPACT_INLINE => finish_output(watch),
+        Ok(_) => drop(tokio::task::spawn_blocking(move || finish_output(watch))),
+        Err(error) => tracing::debug!(%error, "the output file is gone"),
+    }
+}
+
+fn finish_output(watch: OutputWatch) {
+    let path = watch.path().to_owned();
+    if let Err(error) = watch.finish() {
+        tracing::warn!(path = %path.display(), %error, "the output could not be cut down to its limit");
+    }
+}
+
+/// Returns the zone in which a job's instants are written.
+pub(super) fn zone_of<'a>(job: &'a Job, default: &'a Zone) -> &'a Zone {
+    match &job.firing {
+        Firing::Clock(schedule) => &schedule.zone,
+        Firing::Startup | Firing::Shutdown | Firing::After(_) => default,
+    }
+}
+
+/// Makes the variables of one command: which step it is, and for closing hooks how the work went.
+fn variables(run: &RunSnapshot, job: &Arc<Job>, place: Place) -> Vec<(String, String)> {
+    let mut extra = Vec::new();
+    if !matches!(place, Place::Work) {
+        extra.push(("JOBCTL_STEP".to_owned(), name_of(job, place)));
+    }
+    if let Some((status, exit)) = run.outcome {
+        extra.push(("JOBCTL_STATUS".to_owned(), status.as_str().to_owned()));
+        if let Some(exit) = exit {
+            extra.push(("JOBCTL_EXIT_CODE".to_owned(), exit.shell_code().to_string()));
+        }
+    }
+    extra
+}
