@@ -12,6 +12,7 @@ mod decisions;
 mod fires;
 mod loading;
 mod measure;
+mod program;
 mod starts;
 mod table;
 mod workload;

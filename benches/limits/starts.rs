@@ -13,24 +13,25 @@ use jobctl::process::environment::environment;
 use jobctl::process::{Inherited, Logs, Reaper, RunContext, Sink, Spawner, Start};
 
 use crate::measure::{Compared, in_turn, seconds_each, time};
+use crate::program::Program;
 use crate::table::{self, Unit};
 use crate::{Form, Outcome};
 
 /// How many are started before the first of them is collected, as in a burst.
 const BATCH: usize = 100;
 
-const TRUE: &CStr = c"/bin/true";
-const SHELL: [&CStr; 3] = [c"/bin/sh", c"-c", c"/bin/true"];
-
 /// Prints the section.
 pub(crate) fn section(form: Form) -> Outcome<()> {
-    let limit = "posix_spawn(3) and waitpid(2) of the same program, nothing else";
-    table::section("Starts and ends, a hundred alive at a time", limit);
+    let limit = "posix_spawn(3) and waitpid(2) of the same tiny program, nothing else";
+    table::section("Starts with their ends, a hundred alive at a time", limit);
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let mut starter = Starter::new(directory.path())?;
-    let argv = Command::Argv([TRUE.to_string_lossy().into()].into());
-    let shell = Command::Shell(SHELL[2].to_string_lossy().into());
-    let (plain, through_shell) = ([TRUE], SHELL);
+    let program = Program::build(directory.path())?;
+    let (text, path) = (program.text()?, program.c_path()?);
+    let argv = Command::Argv([text.into()].into());
+    let shell = Command::Shell(text.into());
+    let plain: [&CStr; 1] = [&path];
+    let through_shell: [&CStr; 3] = [c"/bin/sh", c"-c", &path];
     let cases: [(&str, &Command, &[&CStr], bool); 4] = [
         ("argv, output to /dev/null", &argv, &plain, false),
         ("argv, output to a file each", &argv, &plain, true),
