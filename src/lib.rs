@@ -1,8 +1,10 @@
 //! jobctl runs commands on a schedule.
 
+pub mod client;
 pub mod core;
 pub mod daemon;
 pub mod jobfile;
 pub mod process;
 pub mod protocol;
+pub mod store;
 pub mod zoneinfo;

@@ -2,10 +2,15 @@
 //!
 //! An adapter of `core::civil::ZoneSource`. The system's database is read through jiff, which knows the format
 //! (RFC 9636) and goes on by a zone's rule after its last listed transition. It must not know jobs.
+//!
+//! A source keeps the zones it has read: all jobs of a zone share one table, and one source gives one answer. A
+//! database that has changed on disk is seen by the next source, so each reload of the job file makes its own.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
@@ -15,11 +20,15 @@ use crate::core::civil::{Embedded, Zone, ZoneSource, ZoneTable};
 const FROM: i64 = -2_208_988_800;
 const TO: i64 = 7_258_118_400;
 
+/// Where the system's database usually is.
+const USUAL: [&str; 4] =
+    ["/usr/share/zoneinfo", "/usr/share/lib/zoneinfo", "/usr/lib/zoneinfo", "/etc/zoneinfo"];
+
 /// Chooses the system's database where it exists, else the embedded one.
 pub fn source() -> Box<dyn ZoneSource + Send + Sync> {
     match System::open() {
-        Some(system) => Box::new(system),
-        None => Box::new(Embedded),
+        Some(system) => Box::new(Shared::new(system)),
+        None => Box::new(Shared::new(Fallback)),
     }
 }
 
@@ -27,8 +36,6 @@ pub fn source() -> Box<dyn ZoneSource + Send + Sync> {
 pub struct System {
     database: TimeZoneDatabase,
     directory: Option<PathBuf>,
-    /// Zones already read: every job of a zone shares one table.
-    known: Mutex<HashMap<String, Zone>>,
 }
 
 impl System {
@@ -38,33 +45,28 @@ impl System {
         if database.is_definitively_empty() || database.get("Europe/London").is_err() {
             return None;
         }
+        // The process's view of /etc/localtime is remembered for minutes; a new source is a new look.
+        jiff::tz::db().reset();
+        jiff::tz::reset_system_time_zone_cache();
         let given = std::env::var_os("TZDIR").map(PathBuf::from);
-        let usual = ["/usr/share/zoneinfo", "/usr/share/lib/zoneinfo", "/etc/zoneinfo"].map(PathBuf::from);
+        let usual = USUAL.map(PathBuf::from);
         let directory = given.into_iter().chain(usual).find(|path| path.is_dir());
-        Some(System { database, directory, known: Mutex::new(HashMap::new()) })
+        Some(System { database, directory })
     }
 }
 
 impl ZoneSource for System {
     fn zone(&self, name: &str) -> Option<Zone> {
-        if let Ok(known) = self.known.lock()
-            && let Some(zone) = known.get(name)
-        {
-            return Some(zone.clone());
-        }
-        let zone = Zone::new(table(&self.database.get(name).ok()?, name));
-        if let Ok(mut known) = self.known.lock() {
-            known.insert(name.to_owned(), zone.clone());
-        }
-        Some(zone)
+        // Names are looked up in a list of the files found, so no name can lead out of the directory.
+        Some(Zone::new(table(&self.database.get(name).ok()?, name)))
     }
 
     fn local(&self) -> Zone {
         match TimeZone::try_system() {
-            Ok(zone) => match zone.iana_name() {
-                Some(name) => self.zone(name).unwrap_or_else(Zone::utc),
-                None => Zone::new(table(&zone, "local")),
-            },
+            Ok(zone) => {
+                let named = zone.iana_name().and_then(|name| self.zone(name));
+                named.unwrap_or_else(|| Zone::new(table(&zone, "local")))
+            }
             Err(_) => Zone::utc(),
         }
     }
@@ -76,6 +78,75 @@ impl ZoneSource for System {
 
     fn names(&self) -> Vec<String> {
         self.database.available().map(|name| name.to_string()).collect()
+    }
+}
+
+/// The embedded database on a machine without one of its own, which still may say what its zone is called.
+struct Fallback;
+
+impl ZoneSource for Fallback {
+    fn zone(&self, name: &str) -> Option<Zone> {
+        Embedded.zone(name)
+    }
+
+    fn local(&self) -> Zone {
+        let given = std::env::var("TZ").ok();
+        let linked = || Some(std::fs::read_link("/etc/localtime").ok()?.to_str()?.to_owned());
+        let name = given.or_else(linked).unwrap_or_default();
+        let name = name.trim_start_matches(':');
+        let name = name.rsplit_once("zoneinfo/").map_or(name, |(_, name)| name);
+        self.zone(name).unwrap_or_else(|| Embedded.local())
+    }
+
+    fn version(&self) -> String {
+        Embedded.version()
+    }
+
+    fn names(&self) -> Vec<String> {
+        Embedded.names()
+    }
+}
+
+/// A source that remembers what it has been asked for.
+struct Shared<S> {
+    source: S,
+    known: Mutex<HashMap<String, Zone>>,
+}
+
+impl<S: ZoneSource> Shared<S> {
+    fn new(source: S) -> Self {
+        Shared { source, known: Mutex::new(HashMap::new()) }
+    }
+}
+
+impl<S: ZoneSource> ZoneSource for Shared<S> {
+    fn zone(&self, name: &str) -> Option<Zone> {
+        // Whoever panicked while holding the lock left a whole map behind.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(zone) = known.get(name) {
+            return Some(zone.clone());
+        }
+        let zone = self.source.zone(name)?;
+        // The same zone by another spelling shares the table of the first.
+        let zone = known.entry(zone.name().to_owned()).or_insert(zone).clone();
+        known.insert(name.to_owned(), zone.clone());
+        Some(zone)
+    }
+
+    fn local(&self) -> Zone {
+        let local = self.source.local();
+        match self.zone(local.name()) {
+            Some(zone) if zone == local => zone,
+            Some(_) | None => local,
+        }
+    }
+
+    fn version(&self) -> String {
+        self.source.version()
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.source.names()
     }
 }
 
@@ -95,17 +166,102 @@ fn table(zone: &TimeZone, name: &str) -> ZoneTable {
             transitions.push((at, offset));
         }
     }
+    transitions.shrink_to_fit();
     ZoneTable { name: zone.iana_name().unwrap_or(name).to_owned(), first_offset, transitions }
 }
 
 /// Finds the release of the database: `+VERSION` on BSDs, the first line of `tzdata.zi` elsewhere.
 fn version_in(directory: &Path) -> Option<String> {
-    let listed = std::fs::read_to_string(directory.join("+VERSION")).ok();
-    listed.map(|text| text.trim().to_owned()).or_else(|| {
-        use std::io::{BufRead, BufReader};
-        let file = std::fs::File::open(directory.join("tzdata.zi")).ok()?;
+    /// Releases are named like `2026c`.
+    const LONGEST: u64 = 64;
+    let first_line = |name: &str| {
         let mut line = String::new();
-        BufReader::new(file).read_line(&mut line).ok()?;
-        line.trim().strip_prefix("# version ").map(str::to_owned)
-    })
+        let file = File::open(directory.join(name)).ok()?;
+        BufReader::new(file.take(LONGEST)).read_line(&mut line).ok()?;
+        Some(line.trim().to_owned())
+    };
+    first_line("+VERSION")
+        .or_else(|| first_line("tzdata.zi")?.strip_prefix("# version ").map(str::to_owned))
+        .filter(|version| !version.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Fallback, Shared, System, source, version_in};
+    use crate::core::civil::{Embedded, Zone, ZoneSource};
+    use crate::core::instant::Timestamp;
+
+    #[test]
+    fn rule_45_names_that_are_no_zones_are_refused() {
+        for source in [source(), Box::new(Shared::new(Fallback))] {
+            for bad in [
+                "",
+                " ",
+                "Europe",
+                "Europe/",
+                "Europe/Nowhere",
+                "../../etc/passwd",
+                "/etc/localtime",
+                "/usr/share/zoneinfo/Europe/Berlin",
+                "./Europe/Berlin",
+                "Europe/../Europe/Berlin",
+                "tzdata.zi",
+                "zone.tab",
+                "Europe/Berlin\0",
+                "Europe/Berlin ",
+                ":Europe/Berlin",
+            ] {
+                assert!(source.zone(bad).is_none(), "{bad:?} by {}", source.version());
+            }
+            assert_eq!(source.zone("Europe/Berlin").unwrap().name(), "Europe/Berlin");
+        }
+    }
+
+    #[test]
+    fn jobs_of_a_zone_share_its_table() {
+        let source = Shared::new(Embedded);
+        let (first, second) = (source.zone("Asia/Tokyo").unwrap(), source.zone("Asia/Tokyo").unwrap());
+        assert!(first.shares_table_with(&second));
+    }
+
+    #[test]
+    fn rule_47_the_database_and_its_version_are_told() {
+        let version = source().version();
+        assert!(version.starts_with("system 20") || version.starts_with("embedded 20"), "{version}");
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(version_in(directory.path()), None);
+        std::fs::write(directory.path().join("tzdata.zi"), "# version 2026c\nR d 1916\n").unwrap();
+        assert_eq!(version_in(directory.path()).as_deref(), Some("2026c"));
+        std::fs::write(directory.path().join("+VERSION"), "2026d\n").unwrap();
+        assert_eq!(version_in(directory.path()).as_deref(), Some("2026d"));
+    }
+
+    #[test]
+    fn both_databases_agree_where_both_know() {
+        let Some(system) = System::open() else { return };
+        let at =
+            |text: &str| Timestamp::from_utc(chrono::DateTime::parse_from_rfc3339(text).unwrap().to_utc());
+        for name in
+            ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Europe/Dublin"]
+        {
+            let (ours, theirs) = (system.zone(name).unwrap(), Embedded.zone(name).unwrap());
+            let mut when = at("1990-01-01T00:00:00Z");
+            while when < at("2030-01-01T00:00:00Z") {
+                assert_eq!(ours.offset_at(when), theirs.offset_at(when), "{name} at {when}");
+                when = when.plus(Duration::from_secs(3 * 3600 + 17));
+            }
+        }
+    }
+
+    #[test]
+    fn the_systems_zones_go_on_by_their_rule_after_2100() {
+        let Some(system) = System::open() else { return };
+        let berlin: Zone = system.zone("Europe/Berlin").unwrap();
+        let at =
+            |text: &str| Timestamp::from_utc(chrono::DateTime::parse_from_rfc3339(text).unwrap().to_utc());
+        assert_eq!(berlin.offset_at(at("2199-07-01T00:00:00Z")), 7200);
+        assert_eq!(berlin.offset_at(at("2199-12-01T00:00:00Z")), 3600);
+    }
 }

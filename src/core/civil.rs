@@ -56,17 +56,28 @@ pub(crate) struct Span {
     pub(crate) after: i32,
 }
 
-/// Shifts of this many seconds or more are corrections of the clock: nothing is made up for them and nothing
-/// held back (TIME.md rule 30).
-pub(crate) const CORRECTION: i32 = 3 * 3600;
+/// Says whether a shift, in seconds, is a correction of the clock: nothing is made up for it and nothing held back
+/// (TIME.md rule 30).
+///
+/// Debian's cron draws the line at a jump forward of 3 h, but at a jump back of *more* than 3 h: the folds of
+/// exactly 3 h at Antarctica/Casey are folds there, and here.
+pub(crate) const fn is_correction(shift: i32) -> bool {
+    const LIMIT: i32 = 3 * 3600;
+    shift >= LIMIT || shift < -LIMIT
+}
 
 /// What a wall-clock time is as an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Local {
     /// It comes once.
     Once(Timestamp),
-    /// It does not come: the clock jumps over it, to this instant.
-    Gap(Timestamp),
+    /// It does not come: the clock jumps over it.
+    Gap {
+        /// The first instant after the gap.
+        end: Timestamp,
+        /// How far the clock jumps, seconds.
+        size: i32,
+    },
     /// It comes twice.
     Twice(Timestamp, Timestamp),
 }
@@ -85,6 +96,12 @@ impl Zone {
     /// Returns the IANA name.
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// Says whether two zones are one in memory, as those of one source are.
+    #[cfg(test)]
+    pub(crate) fn shares_table_with(&self, other: &Zone) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Returns the offset from UTC at an instant, in seconds east.
@@ -119,7 +136,7 @@ impl Zone {
         // No offset is as far as two days from UTC, so the candidates are near.
         let mut span = self.span_at(wall.saturating_sub(2 * 86_400));
         let mut found = None;
-        let mut gap = Timestamp::from_secs(wall - i64::from(span.offset));
+        let mut gap = Local::Once(Timestamp::from_secs(wall - i64::from(span.offset)));
         loop {
             let at = wall - i64::from(span.offset);
             if at >= span.start && at < span.end {
@@ -130,10 +147,10 @@ impl Zone {
                     }
                 }
             } else if at < span.start && wall - i64::from(span.before) >= span.start {
-                gap = Timestamp::from_secs(span.start);
+                gap = Local::Gap { end: Timestamp::from_secs(span.start), size: span.offset - span.before };
             }
             if span.end > wall.saturating_add(2 * 86_400) {
-                return found.map_or(Local::Gap(gap), |at| Local::Once(Timestamp::from_secs(at)));
+                return found.map_or(gap, |at| Local::Once(Timestamp::from_secs(at)));
             }
             span = self.span(span.index + 1);
         }

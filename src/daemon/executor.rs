@@ -11,16 +11,16 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::views::zone_of;
 use crate::core::civil::Zone;
 use crate::core::job::{Hooks, Job};
 use crate::core::name::Name;
 use crate::core::run::{Exit, ProcessMark, RunId};
 use crate::core::scheduler::{Input, Place, RunSnapshot, command_at, name_of};
-use crate::core::trigger::Firing;
 use crate::process::environment::environment;
 use crate::process::{
-    Adopted, Cgroups, Inherited, LogFile, Logs, OutputWatch, Reaper, RunCgroup, RunContext, RunTag, Sink, Spawner,
-    Start, group,
+    Adopted, Cgroups, Inherited, LogFile, Logs, OutputWatch, Reaper, RunCgroup, RunContext, RunTag, Sink,
+    Spawner, Start, group,
 };
 
 /// How long the kernel may take to tell the exit of a process that is not our child (its parent reaps it first).
@@ -30,7 +30,7 @@ const EXIT_RECORD_WAIT: Duration = Duration::from_secs(5);
 const COMPACT_INLINE: u64 = 256 << 10;
 
 /// The end of an adopted process: whose it is, and how it ended where the kernel tells it.
-pub(super) type AdoptedEnd = (RunId, Place, ProcessMark, Option<Exit>);
+pub(super) type AdoptedEnd = (RunId, Place, Option<Exit>);
 
 /// The processes of the daemon.
 pub(super) struct Executor {
@@ -114,7 +114,8 @@ impl Executor {
     fn try_start(&mut self, run: &RunSnapshot, place: Place) -> Result<(ProcessMark, Option<u64>), String> {
         let job = run.job.clone();
         let hooks = self.hooks.clone();
-        let command = command_at(&job, &hooks, place).ok_or("the command is not in the definition any more")?;
+        let command =
+            command_at(&job, &hooks, place).ok_or("the command is not in the definition any more")?;
         self.open_output(run);
         let extra = variables(run, &job, place);
         let zone = zone_of(&job, &self.zone);
@@ -129,7 +130,8 @@ impl Executor {
             zone,
             extra: &extra,
         };
-        let environment = environment(&self.inherited, &job.execution, &context).map_err(|e| e.to_string())?;
+        let environment =
+            environment(&self.inherited, &job.execution, &context).map_err(|e| e.to_string())?;
         let open = self.open.get(&run.run);
         let log = open.and_then(|open| open.log.as_ref());
         let offset = log.filter(|_| run.itemised).and_then(|log| log.length().ok());
@@ -231,10 +233,12 @@ impl Executor {
             Ok(Some(handle)) => {
                 tokio::spawn(async move {
                     let exit = handle.ended(EXIT_RECORD_WAIT).await.ok().flatten();
-                    drop(ends.send((run, place, process, exit)));
+                    let _ = ends.send((run, place, exit));
                 });
             }
-            Ok(None) | Err(_) => drop(ends.send((run, place, process, None))),
+            Ok(None) | Err(_) => {
+                let _ = ends.send((run, place, None));
+            }
         }
     }
 
@@ -254,15 +258,16 @@ impl Executor {
         self.open.get(&run).and_then(|open| open.log.as_ref()).map(|log| log.path.clone())
     }
 
-    /// Lets go of a run that is over; its output is cut down to what is kept.
-    pub(super) fn close(&mut self, run: RunId) {
-        let Some(open) = self.open.remove(&run) else { return };
+    /// Lets go of a run that is over and returns its job; its output is cut down to what is kept.
+    pub(super) fn close(&mut self, run: RunId) -> Option<Name> {
+        let open = self.open.remove(&run)?;
         bound(open.watch);
         if let Some(cgroup) = open.cgroup
             && !cgroup.remove()
         {
             tracing::debug!(%run, job = %open.job, "something lives on in the run's cgroup");
         }
+        Some(open.job)
     }
 
     fn tag(&self, run: RunId) -> Option<RunTag> {
@@ -285,14 +290,6 @@ fn finish_output(watch: OutputWatch) {
     let path = watch.path().to_owned();
     if let Err(error) = watch.finish() {
         tracing::warn!(path = %path.display(), %error, "the output could not be cut down to its limit");
-    }
-}
-
-/// Returns the zone in which a job's instants are written.
-pub(super) fn zone_of<'a>(job: &'a Job, default: &'a Zone) -> &'a Zone {
-    match &job.firing {
-        Firing::Clock(schedule) => &schedule.zone,
-        Firing::Startup | Firing::Shutdown | Firing::After(_) => default,
     }
 }
 

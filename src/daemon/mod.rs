@@ -1,5 +1,21 @@
 //! The daemon: wires the rooms together and runs the loop.
+//!
+//! `event_loop` holds the only `select!`: one happening at a time becomes inputs of the scheduler, and what the
+//! scheduler decides is committed, carried out and acknowledged, in that order. `boot` and `catalogue` say what
+//! there is to begin with, `executor` starts and ends processes, `service` answers clients, `views` shows what is
+//! known, `clock` is the only place that reads a clock.
 
+pub mod boot;
 pub mod catalogue;
 pub mod clock;
+mod event_loop;
 mod executor;
+pub mod listener;
+mod output;
+mod queries;
+mod run;
+mod service;
+mod supervisor;
+pub mod views;
+
+pub use run::{Options, RunError, run};

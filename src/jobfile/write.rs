@@ -140,6 +140,18 @@ pub fn reschedule(definition: &str, key: &str, value: &str) -> Result<String, Wr
     set(&body(&entries), key, value)
 }
 
+/// Replaces the trigger of a definition by the keys of another table: a trigger key and those beside it.
+///
+/// # Errors
+/// Either text is not TOML.
+pub fn retrigger(definition: &str, keys: &str) -> Result<String, WriteError> {
+    let new = parsed_entries(keys)?;
+    let mut entries = parsed_entries(definition)?;
+    entries.retain(|(known, _)| !triggers::is_trigger(known) && !new.iter().any(|(key, _)| key == known));
+    entries.extend(new);
+    Ok(body(&entries))
+}
+
 /// A value as it will be written.
 enum Node {
     /// In the words of the source.

@@ -15,6 +15,7 @@ pub mod pattern;
 pub mod reply;
 pub mod request;
 pub mod selector;
+pub mod service;
 pub mod views;
 
 /// The name of our interface.

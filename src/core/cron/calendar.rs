@@ -51,13 +51,13 @@ pub(super) struct WeekDays {
     pub(super) last: u8,
 }
 
-/// Years, as bits from 1970.
+/// Years in order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Years(pub(super) Vec<u16>);
 
 /// The compiled dates.
 #[derive(Debug)]
-pub struct Calendar {
+pub(super) struct Calendar {
     dates: Dates,
     searches: Vec<Search>,
 }
@@ -82,22 +82,9 @@ impl Calendar {
     /// Compiles dates; `None` where every day matches. Equal dates of one thread share one calendar.
     pub(super) fn compile(dates: Dates) -> Option<Arc<Calendar>> {
         thread_local! {
-            static SHARED: RefCell<HashMap<Dates, Weak<Calendar>>> = RefCell::default();
+            static SHARED: RefCell<SharedCalendars> = RefCell::default();
         }
-        if dates.is_every_day() {
-            return None;
-        }
-        SHARED.with_borrow_mut(|shared| {
-            if let Some(known) = shared.get(&dates).and_then(Weak::upgrade) {
-                return Some(known);
-            }
-            if shared.len() >= SHARED_LIMIT {
-                shared.retain(|_, calendar| calendar.strong_count() > 0);
-            }
-            let calendar = Arc::new(Calendar::new(dates.clone()));
-            shared.insert(dates, Arc::downgrade(&calendar));
-            Some(calendar)
-        })
+        if dates.is_every_day() { None } else { Some(SHARED.with_borrow_mut(|shared| shared.get(dates))) }
     }
 
     fn new(dates: Dates) -> Self {
@@ -117,9 +104,9 @@ impl Calendar {
             .any(|search| search.schedule.includes(at) && self.accepts(search, at.date_naive()))
     }
 
-    /// Returns the first matching day after another; bounded by the crate's horizon, the year 2100.
+    /// Returns the first matching day after another; bounded by the crate's horizon, 1970 to 2100.
     pub(super) fn next_day(&self, after: i64) -> Option<i64> {
-        let at = midnight(after)?;
+        let at = midnight(after.max(-1))?;
         let first = |search: &Search| {
             let found = search.schedule.after(&at).find(|at| self.accepts(search, at.date_naive()));
             found.map(|at| at.timestamp().div_euclid(DAY))
@@ -135,8 +122,31 @@ impl Calendar {
     }
 }
 
-/// How many shared calendars are remembered before those no longer in use are dropped.
-const SHARED_LIMIT: usize = 1024;
+/// The calendars in use by a thread, so that equal dates are compiled and kept once.
+#[derive(Default)]
+struct SharedCalendars {
+    known: HashMap<Dates, Weak<Calendar>>,
+    /// How many were in use when those no longer in use were last dropped.
+    in_use: usize,
+}
+
+impl SharedCalendars {
+    fn get(&mut self, dates: Dates) -> Arc<Calendar> {
+        /// So few are not worth a look.
+        const FEW: usize = 1024;
+        if let Some(known) = self.known.get(&dates).and_then(Weak::upgrade) {
+            return known;
+        }
+        // Looking through all of them when their number has doubled costs nothing over time.
+        if self.known.len() >= FEW.max(2 * self.in_use) {
+            self.known.retain(|_, calendar| calendar.strong_count() > 0);
+            self.in_use = self.known.len();
+        }
+        let calendar = Arc::new(Calendar::new(dates.clone()));
+        self.known.insert(dates, Arc::downgrade(&calendar));
+        calendar
+    }
+}
 
 /// All days of a month as bits.
 pub(super) const ALL_DAYS: u32 = !1;

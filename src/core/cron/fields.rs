@@ -1,11 +1,12 @@
 //! Cron as a table of named fields: `{ hour = "9-17", weekday = "mon-fri", week = "*/2" }`.
 //!
-//! In a table all fields that are given must match: there is no day rule. Fields finer than the finest given
-//! are at their minimum, coarser ones match always.
+//! In a table all fields that are given must match: there is no rule by which either day field may. Fields finer
+//! than the finest given are at their minimum, coarser ones match always.
 
-use super::Cron;
-use super::calendar::{ALL_DAYS, ALL_MONTHS, ALL_WEEKDAYS, Calendar, Dates, MonthDays, WeekDays};
-use super::parse::{self, CronError, Field, FieldRule, Item};
+use super::field::{self, Field, FieldRule, Item};
+use super::parse::{self, Expression};
+use super::refuse::shown;
+use super::{Cron, CronError};
 
 /// The name of a field in a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,14 +50,14 @@ impl TableField {
 
     const fn rule(self) -> FieldRule {
         match self {
-            TableField::Second => parse::SECOND,
-            TableField::Minute => parse::MINUTE,
-            TableField::Hour => parse::HOUR,
-            TableField::Day => parse::DAY,
-            TableField::Weekday => parse::WEEKDAY,
-            TableField::Week => parse::WEEK,
-            TableField::Month => parse::MONTH,
-            TableField::Year => parse::YEAR,
+            TableField::Second => field::SECOND,
+            TableField::Minute => field::MINUTE,
+            TableField::Hour => field::HOUR,
+            TableField::Day => field::DAY,
+            TableField::Weekday => field::WEEKDAY,
+            TableField::Week => field::WEEK,
+            TableField::Month => field::MONTH,
+            TableField::Year => field::YEAR,
         }
     }
 }
@@ -65,142 +66,150 @@ impl TableField {
 #[derive(Clone, Debug, Default)]
 pub struct CronFields {
     seed: String,
-    text: Vec<String>,
-    given: Vec<(TableField, Field)>,
-    ordinals: WeekDays,
-    last_day: bool,
+    given: Vec<(TableField, String, Field)>,
 }
 
 impl CronFields {
     /// Begins a table; `seed` is the job's name, for `a~b`.
     pub fn new(seed: &str) -> Self {
-        CronFields { seed: seed.to_owned(), ..CronFields::default() }
+        CronFields { seed: seed.to_owned(), given: Vec::new() }
     }
 
-    /// Takes in one field. `day` also takes `last`, `2nd fri` and `last fri`, alone or in a list.
+    /// Takes in one field; a second value for a field replaces the first. `day` also takes `last`, `2nd fri` and
+    /// `last fri`, alone or in a list.
     ///
     /// # Errors
     /// As for a text; the span lies within `value`.
     pub fn set(&mut self, field: TableField, value: &str) -> Result<(), CronError> {
-        let text = value.trim_matches([' ', '\t']);
-        self.text.push(format!("{}={text}", field.as_str()));
-        let parsed = if field == TableField::Day {
-            self.day(value)?
-        } else {
-            parse::single(field.rule(), value.trim_matches([' ', '\t']), &self.seed)?
+        let text = value.trim_matches(BLANKS);
+        let lead = value.len() - value.trim_start_matches(BLANKS).len();
+        let parsed = match field {
+            TableField::Day => self.day(text),
+            _ => parse::single(field.rule(), text, &self.seed),
         };
-        self.given.push((field, parsed));
+        let parsed = parsed.map_err(|error| shifted(error, lead))?;
+        self.given.retain(|(known, _, _)| *known != field);
+        self.given.push((field, text.to_owned(), parsed));
         Ok(())
     }
 
     /// Compiles the table; `None` where it is empty, which matches nothing anybody could mean.
     pub fn build(self) -> Option<Cron> {
-        let finest = self.given.iter().map(|(field, _)| *field).min()?;
-        let get = |wanted: TableField| self.given.iter().find(|(field, _)| *field == wanted).map(|(_, f)| f);
-        let time = |field: TableField, minimum: u64, all: u64| match get(field) {
-            Some(given) => given.mask(),
-            None if field < finest => minimum,
-            None => all,
+        let expression = self.expression()?;
+        let pairs: Vec<String> =
+            self.given.iter().map(|(field, text, _)| format!("{} = \"{text}\"", field.as_str())).collect();
+        Some(parse::compile(&format!("{{ {} }}", pairs.join(", ")), &expression))
+    }
+
+    /// Reads a table back from the text of an expression that was built of one; `None` for other texts.
+    pub(super) fn read(text: &str, seed: &str) -> Option<Expression> {
+        let mut rest = text.strip_prefix("{ ")?.strip_suffix(" }")?;
+        let mut fields = CronFields::new(seed);
+        loop {
+            let (key, tail) = rest.split_once(" = \"")?;
+            let (value, tail) = tail.split_once('"')?;
+            let field = TableField::ALL.into_iter().find(|field| field.as_str() == key)?;
+            fields.set(field, value).ok()?;
+            match tail.strip_prefix(", ") {
+                Some(tail) => rest = tail,
+                None => return fields.expression(),
+            }
+        }
+    }
+
+    fn expression(&self) -> Option<Expression> {
+        let finest = self.given.iter().map(|(field, _, _)| *field).min()?;
+        let given = |wanted: TableField| {
+            let found = self.given.iter().find(|(field, _, _)| *field == wanted);
+            found.map(|(_, _, parsed)| parsed.clone())
         };
-        let dates = self.dates(finest, &get);
-        let starred = |field: TableField| get(field).map_or(field > finest, |given| given.starred);
-        Some(Cron {
-            seconds: time(TableField::Second, 1, (1 << 60) - 1),
-            minutes: time(TableField::Minute, 1, (1 << 60) - 1),
-            hours: u32::try_from(time(TableField::Hour, 1, (1 << 24) - 1)).unwrap_or(1),
-            wildcard: starred(TableField::Minute) || starred(TableField::Hour),
-            calendar: Calendar::compile(dates),
-            text: self.text.join(" ").into(),
+        let time = |field: TableField| {
+            let rule = field.rule();
+            let otherwise = || if field < finest { Field::one(rule, rule.min) } else { Field::any(rule) };
+            given(field).unwrap_or_else(otherwise)
+        };
+        // A week or a weekday picks its own days; a month or a year alone means its first day, and a week alone
+        // its Monday, the first day of an ISO week.
+        let first = |field: TableField, only: bool| {
+            let otherwise = || if only { Field::one(field.rule(), 1) } else { Field::any(field.rule()) };
+            given(field).unwrap_or_else(otherwise)
+        };
+        Some(Expression {
+            second: given(TableField::Second),
+            minute: time(TableField::Minute),
+            hour: time(TableField::Hour),
+            day: first(TableField::Day, finest >= TableField::Month),
+            weekday: first(TableField::Weekday, finest == TableField::Week),
+            week: given(TableField::Week),
+            month: first(TableField::Month, finest == TableField::Year),
+            year: given(TableField::Year),
+            both: true,
+            wide_steps: Vec::new(),
         })
     }
 
-    fn dates<'a>(&'a self, finest: TableField, get: &impl Fn(TableField) -> Option<&'a Field>) -> Dates {
-        let mut days =
-            MonthDays { weekdays: self.ordinals.clone(), last: self.last_day, ..MonthDays::default() };
-        match get(TableField::Day) {
-            Some(given) => parse::fill_days(&mut days, given),
-            // A month or a year alone means its first day; a week or a weekday picks its own days.
-            None if finest >= TableField::Month => days.plain = 1 << 1,
-            None => days.plain = ALL_DAYS,
-        }
-        let mut weekdays = WeekDays::default();
-        match get(TableField::Weekday) {
-            Some(given) => parse::fill_weekdays(&mut weekdays, given),
-            // A week alone means its Monday, the first day of an ISO week.
-            None if finest == TableField::Week => weekdays.plain = 1 << 1,
-            None => weekdays.plain = ALL_WEEKDAYS,
-        }
-        let months = match get(TableField::Month) {
-            Some(given) => u16::try_from(given.mask()).unwrap_or(ALL_MONTHS),
-            None if finest == TableField::Year => 1 << 1,
-            None => ALL_MONTHS,
-        };
-        Dates {
-            days,
-            months,
-            weekdays,
-            years: get(TableField::Year).and_then(Field::years),
-            weeks: get(TableField::Week).map_or(0, Field::mask),
-            both: true,
-        }
-    }
-
-    /// Splits the day field's words from its numbers.
-    fn day(&mut self, text: &str) -> Result<Field, CronError> {
-        let mut plain = Vec::new();
+    /// Parses the day field: what a text may say, and the days that are named by words.
+    fn day(&self, text: &str) -> Result<Field, CronError> {
+        let mut items = Vec::new();
         let mut at = 0;
         for part in text.split(',') {
             let span = at..at + part.len();
             at = span.end + 1;
-            let words: Vec<String> = part.split_whitespace().map(str::to_ascii_lowercase).collect();
+            let words: Vec<String> = part.split_ascii_whitespace().map(str::to_ascii_lowercase).collect();
             match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-                ["last"] => self.last_day = true,
-                [ordinal, weekday] => self.ordinal(ordinal, weekday, span)?,
-                _ => plain.push((part.trim_matches([' ', '\t']), span)),
+                ["last"] => items.push(Item::LastDay),
+                [ordinal, weekday] => items.extend(self.ordinal(ordinal, weekday, &span)?),
+                _ => {
+                    let lead = part.len() - part.trim_start_matches(BLANKS).len();
+                    let parsed = parse::single(field::DAY, part.trim_matches(BLANKS), &self.seed);
+                    items.extend(parsed.map_err(|error| shifted(error, span.start + lead))?.items);
+                }
             }
         }
-        let mut field =
-            Field { rule: parse::DAY, starred: text.trim_start().starts_with('*'), items: Vec::new() };
-        for (part, span) in plain {
-            let items = parse::single(parse::DAY, part, &self.seed).map_err(|error| CronError {
-                span: span.start + error.span.start..span.start + error.span.end,
-                ..error
-            })?;
-            field.items.extend(items.items);
-        }
-        Ok(field)
+        Ok(Field { rule: field::DAY, starred: text.starts_with('*'), items })
     }
 
     fn ordinal(
-        &mut self,
+        &self,
         ordinal: &str,
         weekday: &str,
-        span: std::ops::Range<usize>,
-    ) -> Result<(), CronError> {
-        let weekdays = parse::single(parse::WEEKDAY, weekday, &self.seed)
+        span: &std::ops::Range<usize>,
+    ) -> Result<Vec<Item>, CronError> {
+        let weekdays = parse::single(field::WEEKDAY, weekday, &self.seed)
             .map_err(|error| CronError { span: span.clone(), ..error })?;
-        let item = |weekday: u32| match ordinal {
-            "1st" | "first" => Some(Item::NthWeekday { weekday, nth: 1 }),
-            "2nd" | "second" => Some(Item::NthWeekday { weekday, nth: 2 }),
-            "3rd" | "third" => Some(Item::NthWeekday { weekday, nth: 3 }),
-            "4th" | "fourth" => Some(Item::NthWeekday { weekday, nth: 4 }),
-            "5th" | "fifth" => Some(Item::NthWeekday { weekday, nth: 5 }),
-            "last" => Some(Item::LastWeekday(weekday)),
-            _ => None,
-        };
-        let mask = weekdays.mask();
-        let items: Option<Vec<Item>> = (0..=7).filter(|day| mask >> day & 1 == 1).map(item).collect();
-        match items {
-            Some(items) => {
-                let field = Field { rule: parse::WEEKDAY, starred: false, items };
-                parse::fill_weekdays(&mut self.ordinals, &field);
-                Ok(())
+        let plain = |item: &Item| !matches!(item, Item::LastWeekday(_) | Item::NthWeekday { .. });
+        let nth = match ordinal {
+            _ if !weekdays.items.iter().all(plain) => {
+                return Err(CronError {
+                    message: format!("in the day-of-month field, {} says twice which", shown(weekday)),
+                    hint: Some(format!("{ordinal} goes with plain days, such as \"2nd fri\"")),
+                    span: span.clone(),
+                });
             }
-            None => Err(CronError {
-                message: format!("in the day field, {ordinal:?} is no ordinal"),
-                hint: Some("1st, 2nd, 3rd, 4th, 5th or last, such as \"2nd fri\"".to_owned()),
-                span,
-            }),
-        }
+            "1st" | "first" => Some(1),
+            "2nd" | "second" => Some(2),
+            "3rd" | "third" => Some(3),
+            "4th" | "fourth" => Some(4),
+            "5th" | "fifth" => Some(5),
+            "last" => None,
+            _ => {
+                return Err(CronError {
+                    message: format!("in the day-of-month field, {} is no ordinal", shown(ordinal)),
+                    hint: Some("1st, 2nd, 3rd, 4th, 5th or last, such as \"2nd fri\"".to_owned()),
+                    span: span.clone(),
+                });
+            }
+        };
+        let item = |weekday: u32| match nth {
+            Some(nth) => Item::NthWeekday { weekday, nth },
+            None => Item::LastWeekday(weekday),
+        };
+        Ok(weekdays.values().map(item).collect())
     }
+}
+
+const BLANKS: [char; 2] = [' ', '\t'];
+
+fn shifted(error: CronError, by: usize) -> CronError {
+    CronError { span: error.span.start + by..error.span.end + by, ..error }
 }

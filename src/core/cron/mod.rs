@@ -6,14 +6,16 @@
 
 mod calendar;
 mod describe;
+mod field;
 mod fields;
 mod parse;
+mod refuse;
 
 use std::sync::Arc;
 
-pub use calendar::Calendar;
+use calendar::Calendar;
 pub use fields::{CronFields, TableField};
-pub use parse::CronError;
+pub use refuse::CronError;
 
 /// Seconds of a day.
 pub(crate) const DAY: i64 = 86_400;
@@ -82,7 +84,7 @@ impl Cron {
         parse::parse(text, seed)
     }
 
-    /// Returns the expression as written; a table of fields comes as `field=value` pairs.
+    /// Returns the expression as written; a table of fields comes as one of TOML, on one line.
     pub fn text(&self) -> &str {
         &self.text
     }

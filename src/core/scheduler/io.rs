@@ -128,6 +128,8 @@ pub struct Boot {
     pub next_run: u64,
     /// This boot of the machine.
     pub boot_id: String,
+    /// True: startup jobs are due; false where nothing is to start, only to be looked at.
+    pub starting: bool,
 }
 
 /// What the scheduler is told.

@@ -47,7 +47,9 @@ impl Scheduler {
             let remembered = memory.remove(&job.name).unwrap_or_default();
             let ran_this_boot = remembered.startup_boot.as_ref() == Some(&scheduler.boot_id);
             let id = scheduler.take_in(job, remembered, now, &mut fx);
-            scheduler.fire_at_startup(id, ran_this_boot, now, &mut fx);
+            if boot.starting {
+                scheduler.fire_at_startup(id, ran_this_boot, now, &mut fx);
+            }
         }
         scheduler.link_dependents();
         for run in boot.unfinished {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::live::{PoolKey, Progress, Slot, Stand, Verdict};
-use super::{Gate, Scheduler};
+use super::{Gate, Place, Scheduler};
 use crate::core::change::{Hold, Pause};
 use crate::core::instant::Timestamp;
 use crate::core::job::Job;
 use crate::core::name::Name;
-use crate::core::run::{Exit, RunId, RunStatus, Source};
+use crate::core::run::{Exit, ProcessMark, RunId, RunStatus, Source};
 use crate::core::trigger::Firing;
 
 /// Where a job stands.
@@ -105,6 +105,12 @@ impl Scheduler {
             itemised: progress.is_some_and(|progress| progress.itemised),
             last_success: slot.and_then(|slot| slot.more()).and_then(|more| more.last_success),
         })
+    }
+
+    /// Returns the place in its run of a process that is alive.
+    pub fn place_of(&self, run: RunId, process: ProcessMark) -> Option<Place> {
+        let children = &self.runs.get(&run)?.progress.as_ref()?.children;
+        children.iter().find(|child| child.process == Some(process)).map(|child| child.place)
     }
 
     /// Returns the runs of a job that are not over, oldest first.

@@ -1,36 +1,44 @@
 //! `all`: the instants on which every member has a fire time.
 //!
-//! Each member in turn is asked for its first fire time at or after the candidate; the latest answer is the next
-//! candidate, until all agree. The search is bounded, so that members that never meet are "never".
+//! Members are asked in turn for their first fire time at or after the candidate. A later answer is the next
+//! candidate, until all agree, so a sparse member takes long steps for the dense ones. The search is bounded:
+//! members that never meet are "never".
 
-use super::Schedule;
+use super::search::{Search, before};
+use super::{Fires, Schedule};
 use crate::core::instant::Timestamp;
 
-/// How many candidates are tried: enough for intervals that meet after months of seconds, and milliseconds of work.
-const CANDIDATES: usize = 20_000;
-
-pub(super) fn next_after(members: &[Schedule], anchor: Timestamp, after: Timestamp) -> Option<Timestamp> {
-    let mut candidate = after;
-    let mut strictly = true;
-    for _ in 0..CANDIDATES {
-        let from = if strictly { candidate } else { before(candidate) };
-        let mut latest = None;
-        let mut agree = true;
-        for member in members {
-            let next = member.next_after(anchor, from)?;
-            agree &= latest.is_none_or(|latest| latest == next);
-            latest = latest.max(Some(next));
+pub(super) fn next_after(members: &[Schedule], search: Search<'_>, after: Timestamp) -> Option<Timestamp> {
+    // Wall-clock times are whole seconds; an interval can only meet them when it counts from one.
+    let search = search.with_whole_anchor();
+    let mut turns = members.iter().cycle();
+    let mut candidate = turns.next()?.search(search, after)?;
+    let mut agreed = 1;
+    while agreed < members.len() {
+        if candidate > search.until || !search.may_ask(1) {
+            return None;
         }
-        let latest = latest?;
-        if agree {
-            return Some(latest);
-        }
-        candidate = latest;
-        strictly = false;
+        let next = turns.next()?.search(search, before(candidate))?;
+        agreed = if next == candidate { agreed + 1 } else { 1 };
+        candidate = next;
     }
-    None
+    Some(candidate)
 }
 
-fn before(at: Timestamp) -> Timestamp {
-    Timestamp::from_micros(at.as_micros().saturating_sub(1))
+/// Counts the fire times in `(after, through]` one by one, for as long as the search may look; from then on the
+/// count is too small, and so may be the last of them.
+pub(super) fn fires_between(
+    members: &[Schedule],
+    search: Search<'_>,
+    after: Timestamp,
+    through: Timestamp,
+) -> Option<Fires> {
+    let next = |at: Timestamp| next_after(members, search, at).filter(|at| *at <= through);
+    let first = next(after)?;
+    let mut fires = Fires { count: 1, first, last: first };
+    while let Some(at) = next(fires.last) {
+        fires.count += 1;
+        fires.last = at;
+    }
+    Some(fires)
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
 use super::{At, FireNote};
-use crate::core::civil::{Local, Zone};
+use crate::core::civil::{Local, Zone, is_correction};
 use crate::core::cron::{DstFold, DstGap, DstRules};
 use crate::core::instant::Timestamp;
 
@@ -13,7 +13,8 @@ pub enum AtError {
     /// It is no date with a time.
     #[error("{0:?} is no date and time, such as 2026-12-24T18:00 or 2026-12-24T18:00:00+01:00")]
     Form(String),
-    /// The wall clock jumps over it, and `dst_gap = "skip"` says that it is then left out.
+    /// The wall clock jumps over it, and nothing makes up for it: `dst_gap = "skip"` says so, or the jump is of 3 h
+    /// or more (TIME.md rule 30).
     #[error("{0:?} does not exist in this zone: the clock jumps over it")]
     Skipped(String),
 }
@@ -33,8 +34,11 @@ impl At {
         let wall = wall_time(&joined).ok_or_else(|| AtError::Form(text.to_owned()))?;
         let (at, note) = match zone.resolve(wall) {
             Local::Once(at) => (at, None),
-            Local::Gap(_) if dst.gap == DstGap::Skip => return Err(AtError::Skipped(text.to_owned())),
-            Local::Gap(after) => (after, Some(FireNote::Gap)),
+            // A gap that is a correction of the clock makes nothing up (rule 30).
+            Local::Gap { size, .. } if dst.gap == DstGap::Skip || is_correction(size) => {
+                return Err(AtError::Skipped(text.to_owned()));
+            }
+            Local::Gap { end, .. } => (end, Some(FireNote::Gap)),
             Local::Twice(first, second) => match dst.fold {
                 // One instant cannot be both: the first pass stands for it.
                 DstFold::First | DstFold::Both => (first, Some(FireNote::FoldFirst)),

@@ -4,43 +4,52 @@
 //! time change at either end of the span does to it is decided by the size of the shift, never by its cause
 //! (TIME.md rule 32).
 
-use super::{CronTrigger, FireNote};
-use crate::core::civil::{CORRECTION, Span, Zone};
+use super::{CronTrigger, FireNote, Fires};
+use crate::core::civil::{Span, Zone, is_correction};
 use crate::core::cron::{DstFold, DstGap};
 use crate::core::instant::Timestamp;
 
-/// No shift and no offset is larger than this; a search that has skipped further ahead has skipped no fold that
-/// could concern it.
+/// Offsets and shifts are smaller than this, in seconds: what a wall time means as an instant is decided within so
+/// much time of it.
 const FAR: i64 = 3 * 86_400;
 
 impl CronTrigger {
     /// Returns the first fire time strictly after an instant.
+    ///
+    /// Takes the spans in order: what the shift at a span's start makes up comes first, then the span's own matches.
     pub(super) fn next_after(&self, zone: &Zone, after: Timestamp) -> Option<Timestamp> {
-        let secs = after.as_secs();
-        let mut span = zone.span_at(secs);
-        let mut wall = self.cron.next_wall(secs.saturating_add(i64::from(span.offset)))?;
+        let from = after.as_secs().saturating_add(1);
+        let mut span = zone.span_at(from);
         loop {
-            match self.first_in(span, wall) {
-                Search::Found(at) => return Some(Timestamp::from_secs(at)),
-                Search::Beyond(next) => wall = next,
-                Search::Never => return None,
+            if span.start >= from && self.made_up(span) {
+                return Some(Timestamp::from_secs(span.start));
             }
-            // Nothing matches before `wall`: go to the span it lies in, but look at the very next one in any case,
-            // because its fold may bring back wall times that are over.
+            let found = self.first_in(span, from.max(span.start));
+            if let Search::Found(at) = found {
+                return Some(Timestamp::from_secs(at));
+            }
+            if span.end == i64::MAX {
+                return None;
+            }
             let near = zone.span(span.index + 1);
-            let entered = self.enter(near, wall);
-            match entered {
-                Entry::Fires(at) => return Some(Timestamp::from_secs(at)),
-                Entry::From(next) => wall = next?,
-            }
-            let target = zone.span_at((wall - i64::from(near.offset)).saturating_sub(FAR));
-            span = if target.index > near.index { target } else { near };
+            span = match found {
+                // The fold at the end of this span may bring back wall times that are over or that were held back.
+                _ if near.start <= from.saturating_add(FAR) => near,
+                Search::Held => near,
+                // Nothing matches before `wall`: go to the span in which it could lie.
+                Search::Beyond(wall) => {
+                    let target = zone.span_at(wall.saturating_sub(FAR));
+                    if target.index > near.index { target } else { near }
+                }
+                Search::Found(_) | Search::Never => return None,
+            };
         }
     }
 
     /// Counts the fire times in `(after, through]` without listing them.
-    pub(super) fn count(&self, zone: &Zone, after: Timestamp, through: Timestamp) -> u64 {
-        let (from, to) = (after.as_secs().saturating_add(1), through.as_secs().saturating_add(1));
+    pub(super) fn fires_between(&self, zone: &Zone, after: Timestamp, through: Timestamp) -> Option<Fires> {
+        let first = self.next_after(zone, after).filter(|first| *first <= through)?;
+        let (from, to) = (first.as_secs(), through.as_secs().saturating_add(1));
         let mut count = 0;
         let mut span = zone.span_at(from);
         loop {
@@ -49,10 +58,25 @@ impl CronTrigger {
                 count += self.count_in(span, low, high);
             }
             if span.end >= to {
-                return count;
+                return Some(Fires { count, first, last: self.last_through(zone, first, through) });
             }
             span = zone.span(span.index + 1);
         }
+    }
+
+    /// Finds the last fire time at or before an instant, given an earlier one, by halving: whether there is one
+    /// between a second and that instant changes once as the second grows.
+    fn last_through(&self, zone: &Zone, known: Timestamp, through: Timestamp) -> Timestamp {
+        let mut last = known;
+        let mut none_after = through.as_secs();
+        while last.as_secs() < none_after {
+            let middle = last.as_secs() + (none_after - last.as_secs()) / 2;
+            match self.next_after(zone, Timestamp::from_secs(middle)).filter(|next| *next <= through) {
+                Some(next) => last = next,
+                None => none_after = middle,
+            }
+        }
+        last
     }
 
     /// Says what a time change did to a fire time.
@@ -60,7 +84,7 @@ impl CronTrigger {
         let secs = at.as_secs();
         let span = zone.span_at(secs);
         let wall = secs + i64::from(span.offset);
-        if secs == span.start && self.moves_out_of_gap(span) && self.gap_match(span) {
+        if secs == span.start && self.made_up(span) {
             return Some(FireNote::Gap);
         }
         if shift_at_start(span) < 0 && wall < span.start + i64::from(span.before) {
@@ -73,47 +97,44 @@ impl CronTrigger {
         None
     }
 
-    /// Finds the first fire time of a span at or after a matching wall time that lies at or after the search's
-    /// start.
-    fn first_in(&self, span: Span, mut wall: i64) -> Search {
-        loop {
-            let at = wall - i64::from(span.offset);
-            if at >= span.end {
-                return Search::Beyond(wall);
+    /// Finds the first match of a span at or after an instant in it.
+    fn first_in(&self, span: Span, from: i64) -> Search {
+        let offset = i64::from(span.offset);
+        let mut wall = self.cron.next_wall(from + offset - 1);
+        let mut held = false;
+        while let Some(found) = wall {
+            if found - offset >= span.end {
+                return if held { Search::Held } else { Search::Beyond(found) };
             }
-            match self.held_back(span, wall) {
-                None => return Search::Found(at),
-                Some(until) => match self.cron.next_wall(until - 1) {
-                    Some(next) => wall = next,
-                    None => return Search::Never,
-                },
+            match self.held_back(span, found) {
+                None => return Search::Found(found - offset),
+                Some(until) => {
+                    held = true;
+                    wall = self.cron.next_wall(until - 1);
+                }
             }
         }
+        if held { Search::Held } else { Search::Never }
     }
 
-    /// Goes over into a span: what the shift at its start makes up, or where the search goes on.
-    fn enter(&self, span: Span, wall: i64) -> Entry {
-        let first_wall = span.start.saturating_add(i64::from(span.offset));
-        if self.moves_out_of_gap(span) && self.gap_match(span) {
-            return Entry::Fires(span.start);
-        }
-        if shift_at_start(span) < 0 || wall < first_wall {
-            return Entry::From(self.cron.next_wall(first_wall - 1));
-        }
-        Entry::From(Some(wall))
+    /// Says whether the shift at the start of a span makes up for a match that it removes (rule 27).
+    pub(super) fn made_up(&self, span: Span) -> bool {
+        self.moves_out_of_gap(span) && self.gap_walls(span) > 0
     }
 
     /// Says whether wall times that the shift at the start of a span removes run at that instant (rule 27).
     fn moves_out_of_gap(&self, span: Span) -> bool {
         let shift = shift_at_start(span);
-        !self.cron.is_wildcard() && self.dst.gap == DstGap::After && shift > 0 && shift < CORRECTION
+        !self.cron.is_wildcard() && self.dst.gap == DstGap::After && shift > 0 && !is_correction(shift)
     }
 
-    /// Says whether any wall time that the shift at the start of a span removes matches. The date fields are
-    /// held against the wall date it would have had (rule 31).
-    fn gap_match(&self, span: Span) -> bool {
-        let (from, to) = (span.start + i64::from(span.before), span.start + i64::from(span.offset));
-        self.cron.next_wall(from - 1).is_some_and(|wall| wall < to)
+    /// Counts the matching wall times that the shift at the start of a span removes. The date fields are held
+    /// against the wall date that each would have had (rule 31).
+    pub(super) fn gap_walls(&self, span: Span) -> u64 {
+        if shift_at_start(span) <= 0 {
+            return 0;
+        }
+        self.cron.count_walls(span.start + i64::from(span.before), span.start + i64::from(span.offset))
     }
 
     /// Returns the wall time up to which a fixed-time expression is held back here, if this wall time is one of a
@@ -143,7 +164,7 @@ impl CronTrigger {
         if let (Some((start, end)), false) = (held_back, self.cron.is_wildcard()) {
             count -= self.cron.count_walls(from.max(start), to.min(end));
         }
-        if low == span.start && self.moves_out_of_gap(span) && self.gap_match(span) {
+        if low == span.start && self.made_up(span) {
             // A match of its own at that instant is the same run (rule 28).
             let own = self.cron.count_walls(from, from + 1);
             count += 1 - own.min(1);
@@ -152,20 +173,16 @@ impl CronTrigger {
     }
 }
 
+/// What a span holds for a search.
 enum Search {
     /// A fire time, in seconds since the epoch.
     Found(i64),
+    /// Matches that do not count in this pass of a fold, and perhaps do in the next span.
+    Held,
     /// The next match lies at this wall time, after the span.
     Beyond(i64),
     /// There is no further match.
     Never,
-}
-
-enum Entry {
-    /// The shift itself makes a fire time.
-    Fires(i64),
-    /// The search goes on from this matching wall time.
-    From(Option<i64>),
 }
 
 /// Wall-clock seconds, from and to (not included).
@@ -178,7 +195,7 @@ const fn shift_at_start(span: Span) -> i32 {
 /// Returns the wall times of a span that are the second pass of the fold at its start, and those that are the
 /// first pass of the fold at its end; folds that are corrections have no passes (rule 30).
 fn passes(span: Span) -> (Option<Walls>, Option<Walls>) {
-    let fold = |shift: i32| shift < 0 && -shift < CORRECTION;
+    let fold = |shift: i32| shift < 0 && !is_correction(shift);
     let second = fold(shift_at_start(span))
         .then(|| (span.start + i64::from(span.offset), span.start + i64::from(span.before)));
     let first = (span.end != i64::MAX && fold(span.after - span.offset))

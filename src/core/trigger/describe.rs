@@ -1,6 +1,9 @@
 //! Triggers in plain English.
 
-use super::{DependencyOn, Firing, Schedule, Trigger};
+use std::time::Duration;
+
+use super::{CronTrigger, DependencyOn, Firing, Schedule, Trigger};
+use crate::core::cron::{DstFold, DstGap};
 use crate::core::duration;
 
 impl Firing {
@@ -46,6 +49,86 @@ impl Schedule {
         }
         text
     }
+}
+
+impl Schedule {
+    /// Explains the rule line by line, each a sentence: what it says, how its day fields work together, what time
+    /// changes do to it, and what is hardly meant.
+    pub fn explain(&self, job: &str) -> Vec<String> {
+        let mut lines = vec![format!("{}.", self.describe(job))];
+        match &self.trigger {
+            Trigger::Cron(cron) => lines.extend(cron.explain(job)),
+            Trigger::Every(interval) => lines.push(elapsed_time(*interval)),
+            Trigger::At(_) => {}
+            Trigger::Any(members) => {
+                lines.push("Each member keeps its own history; equal instants are one fire time.".to_owned());
+                lines.extend(explain_members(members, job));
+            }
+            Trigger::All(members) => {
+                lines.push("An instant counts when every member is due at exactly it.".to_owned());
+                lines.extend(explain_members(members, job));
+            }
+        }
+        if !self.fires_at_all() {
+            lines.push("There is no such date: it never fires.".to_owned());
+        }
+        lines
+    }
+}
+
+impl CronTrigger {
+    /// Explains the day rule, the time changes and the warnings, a sentence each.
+    fn explain(&self, job: &str) -> Vec<String> {
+        let days = self.cron.explain_days(job).map(str::to_owned);
+        let warnings = self.cron.warnings().into_iter().map(|(warning, _)| warning);
+        let texts = days.into_iter().chain([self.time_changes()]).chain(warnings);
+        texts.map(|text| format!("{}.", capital(&text))).collect()
+    }
+
+    /// Says what time changes do to the expression (TIME.md rules 25 to 29).
+    pub fn time_changes(&self) -> String {
+        if self.cron.is_wildcard() {
+            return "it follows the clock: nothing for wall times that a change of the clock leaves out, and both \
+                    passes of those that come twice"
+                .to_owned();
+        }
+        let gap = match self.dst.gap {
+            DstGap::After => "runs at the end of the gap",
+            DstGap::Skip => "is left out",
+        };
+        let fold = match self.dst.fold {
+            DstFold::First => "counts once, the first time",
+            DstFold::Second => "counts once, the second time",
+            DstFold::Both => "counts both times",
+        };
+        format!("a wall time that a change of the clock leaves out {gap}, and one that comes twice {fold}")
+    }
+}
+
+/// Says how an interval counts (TIME.md rule 43).
+fn elapsed_time(interval: Duration) -> String {
+    const DAY: u64 = 86_400;
+    let whole_days = interval.subsec_nanos() == 0 && interval.as_secs().is_multiple_of(DAY);
+    let instead = if interval.as_secs() == DAY {
+        "; for the same hour of each day use cron, such as \"0 3 * * *\""
+    } else if whole_days {
+        "; for the same hour of the day use cron"
+    } else {
+        ""
+    };
+    format!(
+        "It counts elapsed time from a fixed origin: neither restarts nor changes of the clock move it, so its wall \
+         time moves with them{instead}."
+    )
+}
+
+fn explain_members(members: &[Schedule], job: &str) -> impl Iterator<Item = String> {
+    members.iter().flat_map(move |member| member.explain(job)).map(|line| format!("  {line}"))
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn list(members: &[Schedule], job: &str) -> String {

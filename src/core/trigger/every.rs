@@ -16,14 +16,16 @@ pub(super) fn next_after(
     start: Option<Timestamp>,
     after: Timestamp,
 ) -> Option<Timestamp> {
-    let step = i64::try_from(interval.as_micros()).ok().filter(|step| *step > 0)?;
+    let step = step(interval)?;
     let (origin, first) = match start {
-        Some(start) => (start.as_micros(), 0),
-        None => (anchor.as_micros(), 1),
+        Some(start) => (start, 0),
+        None => (anchor, 1),
     };
-    let passed = after.as_micros().checked_sub(origin)?.div_euclid(step);
-    let number = (passed + 1).max(first);
-    number.checked_mul(step).and_then(|since| origin.checked_add(since)).map(Timestamp::from_micros)
+    // Wider than the instants, so that neither end of time overflows.
+    let origin = i128::from(origin.as_micros());
+    let passed = (i128::from(after.as_micros()) - origin).div_euclid(step);
+    let next = origin + (passed + 1).max(first) * step;
+    i64::try_from(next).ok().map(Timestamp::from_micros)
 }
 
 /// Counts the grid instants in `(after, through]`.
@@ -35,8 +37,17 @@ pub(super) fn fires_between(
     through: Timestamp,
 ) -> Option<Fires> {
     let first = next_after(interval, anchor, start, after).filter(|first| *first <= through)?;
-    let step = i64::try_from(interval.as_micros()).ok()?;
-    let more = (through.as_micros() - first.as_micros()) / step;
-    let last = Timestamp::from_micros(first.as_micros() + more * step);
-    Some(Fires { count: u64::try_from(more).unwrap_or(0) + 1, first, last })
+    let step = step(interval)?;
+    let span = i128::from(through.as_micros()) - i128::from(first.as_micros());
+    let last = i128::from(first.as_micros()) + span / step * step;
+    Some(Fires {
+        count: u64::try_from(span / step).ok()?.saturating_add(1),
+        first,
+        last: Timestamp::from_micros(i64::try_from(last).ok()?),
+    })
+}
+
+/// Returns the interval in microseconds; `None` for one that would stand still.
+fn step(interval: Duration) -> Option<i128> {
+    i128::try_from(interval.as_micros()).ok().filter(|step| *step > 0)
 }

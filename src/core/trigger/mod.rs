@@ -6,11 +6,11 @@
 mod all;
 mod any;
 mod at;
-mod count;
 mod cron;
 mod describe;
 mod every;
 mod preview;
+mod search;
 mod spec;
 #[cfg(test)]
 mod tests;
@@ -131,26 +131,6 @@ pub struct Fires {
 }
 
 impl Schedule {
-    /// Returns the first fire time strictly after `after`; `None` = never again.
-    ///
-    /// `anchor` is the job's stored origin of intervals (TIME.md rule 43). Bounded: at most a few milliseconds,
-    /// also for `all` and for dates that never come. Jitter is no part of it.
-    pub fn next_after(&self, anchor: Timestamp, after: Timestamp) -> Option<Timestamp> {
-        // `start` is inclusive: the search begins just before it.
-        let after = match self.start {
-            Some(start) => after.max(Timestamp::from_micros(start.as_micros().saturating_sub(1))),
-            None => after,
-        };
-        let next = match &self.trigger {
-            Trigger::Cron(cron) => cron.next_after(&self.zone, after),
-            Trigger::Every(interval) => every::next_after(*interval, anchor, self.start, after),
-            Trigger::At(at) => (at.at > after).then_some(at.at),
-            Trigger::Any(members) => any::next_after(members, anchor, after),
-            Trigger::All(members) => all::next_after(members, anchor, after),
-        };
-        next.filter(|next| self.end.is_none_or(|end| *next <= end))
-    }
-
     /// Says what a time change did to a fire time of this schedule.
     pub fn note_at(&self, at: Timestamp) -> Option<FireNote> {
         match &self.trigger {
@@ -158,11 +138,23 @@ impl Schedule {
             Trigger::Every(_) => None,
             Trigger::At(instant) => instant.note,
             Trigger::Any(members) | Trigger::All(members) => {
-                let before = Timestamp::from_micros(at.as_micros().saturating_sub(1));
-                let fires = |member: &&Schedule| member.next_after(at, before) == Some(at);
-                members.iter().filter(fires).find_map(|member| member.note_at(at))
+                members.iter().filter(|member| member.could_fire_at(at)).find_map(|member| member.note_at(at))
             }
         }
+    }
+
+    /// Says whether an instant is a fire time, leaving intervals out: they have an anchor, and nothing to note.
+    fn could_fire_at(&self, at: Timestamp) -> bool {
+        let within = self.start.is_none_or(|start| start <= at) && self.end.is_none_or(|end| at <= end);
+        within
+            && match &self.trigger {
+                Trigger::Cron(cron) => cron.next_after(&self.zone, search::before(at)) == Some(at),
+                Trigger::Every(_) => false,
+                Trigger::At(instant) => instant.at == at,
+                Trigger::Any(members) | Trigger::All(members) => {
+                    members.iter().any(|member| member.could_fire_at(at))
+                }
+            }
     }
 
     /// Says whether there can be a fire time at all; a cron date that never comes has none (TIME.md rule 23).

@@ -1,7 +1,8 @@
 //! The next fire times with what time changes did to them.
 
-use super::{FireNote, Schedule, Trigger};
-use crate::core::civil::{CORRECTION, Zone};
+use super::{CronTrigger, FireNote, Schedule, Trigger};
+use crate::core::civil::Zone;
+use crate::core::duration;
 use crate::core::instant::Timestamp;
 
 /// One fire time to come.
@@ -11,9 +12,31 @@ pub struct Preview {
     pub at: Timestamp,
     /// What a time change did to it.
     pub note: Option<FireNote>,
+    /// How many wall times it stands for: more than one where a gap merged several (TIME.md rule 28).
+    pub walls: u64,
     /// A time change since the fire time before whose gap swallowed matches without making up for them: the
     /// instant of the change and its size in seconds.
     pub dropped_at: Option<(Timestamp, i32)>,
+}
+
+impl Preview {
+    /// Says in words what time changes did, `None` where they did nothing.
+    pub fn words(&self, zone: &Zone) -> Option<String> {
+        let dropped = self.dropped_at.map(|(at, size)| {
+            let size = duration::format(std::time::Duration::from_secs(u64::from(size.unsigned_abs())));
+            format!("the clock jumps {size} ahead at {}: times before this one are left out", zone.format(at))
+        });
+        let note = self.note.map(|note| match note {
+            FireNote::Gap if self.walls > 1 => {
+                format!("{} wall times become this one: the clock jumps over them", self.walls)
+            }
+            FireNote::Gap => "moved to the end of the gap: the clock jumps over its wall time".to_owned(),
+            FireNote::FoldFirst => "this wall time comes twice: this is the first pass".to_owned(),
+            FireNote::FoldSecond => "this wall time comes twice: this is the second pass".to_owned(),
+        });
+        let parts: Vec<String> = dropped.into_iter().chain(note).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
 }
 
 impl Schedule {
@@ -23,35 +46,51 @@ impl Schedule {
         let mut list = Vec::new();
         while list.len() < count {
             let Some(at) = self.next_after(anchor, from) else { break };
-            list.push(Preview { at, note: self.note_at(at), dropped_at: self.dropped(from, at) });
+            let note = self.note_at(at);
+            let walls = if note == Some(FireNote::Gap) { self.walls_at(at) } else { 1 };
+            list.push(Preview { at, note, walls, dropped_at: self.dropped(from, at) });
             from = at;
         }
         list
     }
 
+    /// Counts the wall times that a fire time at the end of a gap stands for.
+    fn walls_at(&self, at: Timestamp) -> u64 {
+        match &self.trigger {
+            Trigger::Cron(cron) => cron.walls_at(&self.zone, at),
+            Trigger::Every(_) | Trigger::At(_) => 1,
+            Trigger::Any(members) | Trigger::All(members) => {
+                let moved = members.iter().filter(|member| member.could_fire_at(at));
+                moved.map(|member| member.walls_at(at)).max().unwrap_or(1)
+            }
+        }
+    }
+
     /// Finds a gap between two fire times that swallowed matches of a cron expression.
     fn dropped(&self, from: Timestamp, to: Timestamp) -> Option<(Timestamp, i32)> {
-        let Trigger::Cron(cron) = &self.trigger else { return None };
-        gaps(&self.zone, from, to).find_map(|(at, first, last)| {
-            let size = i32::try_from(last - first).unwrap_or(i32::MAX);
-            let made_up = !cron.cron.is_wildcard()
-                && cron.dst.gap == crate::core::cron::DstGap::After
-                && size < CORRECTION;
-            let swallowed = cron.cron.count_walls(first, last) > 0;
-            (swallowed && !made_up).then_some((Timestamp::from_secs(at), size))
-        })
+        match &self.trigger {
+            Trigger::Cron(cron) => cron.dropped(&self.zone, from, to),
+            Trigger::Any(members) => members.iter().find_map(|member| member.dropped(from, to)),
+            // What one member of `all` leaves out, the others need not have had.
+            Trigger::Every(_) | Trigger::At(_) | Trigger::All(_) => None,
+        }
     }
 }
 
-/// Returns the gaps of a zone in `(from, to]`: the instant, and the wall seconds that do not exist.
-fn gaps(zone: &Zone, from: Timestamp, to: Timestamp) -> impl Iterator<Item = (i64, i64, i64)> {
-    let first = zone.span_at(from.as_secs()).index;
-    let last = zone.span_at(to.as_secs()).index;
-    // A preview of sparse fire times passes few time changes; a bound keeps strange zones from costing more.
-    (first + 1..=last.min(first + 1_000)).filter_map(|index| {
-        let span = zone.span(index);
-        let shift = span.offset - span.before;
-        (shift > 0)
-            .then(|| (span.start, span.start + i64::from(span.before), span.start + i64::from(span.offset)))
-    })
+impl CronTrigger {
+    fn walls_at(&self, zone: &Zone, at: Timestamp) -> u64 {
+        let span = zone.span_at(at.as_secs());
+        let own = at.as_secs() + i64::from(span.offset);
+        (self.gap_walls(span) + self.cron.count_walls(own, own + 1)).max(1)
+    }
+
+    fn dropped(&self, zone: &Zone, from: Timestamp, to: Timestamp) -> Option<(Timestamp, i32)> {
+        /// Sparse fire times pass few time changes; a bound keeps strange zones from costing more.
+        const SPANS: usize = 1_000;
+        let first = zone.span_at(from.as_secs()).index;
+        let last = zone.span_at(to.as_secs()).index;
+        let mut spans = (first + 1..=last.min(first + SPANS)).map(|index| zone.span(index));
+        let span = spans.find(|span| self.gap_walls(*span) > 0 && !self.made_up(*span))?;
+        Some((Timestamp::from_secs(span.start), span.offset - span.before))
+    }
 }

@@ -91,6 +91,7 @@ impl World {
             heartbeat: None,
             next_run: 1,
             boot_id: "boot-1".to_owned(),
+            starting: true,
         };
         change(&mut boot);
         World::at(boot, Now { wall: NOON, mono: Monotonic::from_duration(HOUR) })

@@ -1,0 +1,401 @@
+//! The client: one connection to a daemon, blocking, one request at a time, one reply or a stream.
+//!
+//! Owns the way to the socket and the time it may take to say that no daemon answers. It must not know what is
+//! done with a reply, nor print anything.
+
+use std::io::{self, Read, Write};
+use std::marker::PhantomData;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::protocol::error::ServiceError;
+use crate::protocol::frame::{Decoder, FrameError, MAX_REPLY_BYTES, encode};
+use crate::protocol::message::{Call, MessageError, Reply};
+use crate::protocol::request::Request;
+use crate::protocol::service::{GET_INFO, Info};
+
+/// How long the daemon may take to have room for a connection, and again to say who it is; both together stay
+/// within the two seconds after which a person is told that no daemon answers.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(900);
+/// How long a daemon that has answered before may take for a request that waits for nothing but the disk.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why no daemon can be talked to.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// There is no socket: no daemon runs.
+    #[error("{} does not exist", path.display())]
+    NoSocket { path: PathBuf },
+    /// The socket is left over: no daemon runs.
+    #[error("nobody listens on {}", path.display())]
+    Refused { path: PathBuf },
+    /// The daemon belongs to another user.
+    #[error("{} may not be used by this user", path.display())]
+    NotAllowed { path: PathBuf },
+    /// A process holds the socket and does not answer.
+    #[error("the daemon at {} does not answer", path.display())]
+    Hung { path: PathBuf },
+    /// The daemon has as many clients as it takes.
+    #[error("the daemon at {} has too many clients", path.display())]
+    TooManyClients { path: PathBuf },
+    /// The path does not fit into a socket address (108 bytes, unix(7)).
+    #[error("{} is too long for a socket", path.display())]
+    PathTooLong { path: PathBuf },
+    /// Something else listens there, or a daemon whose version does not fit.
+    #[error("what listens on {} is no daemon of this version: {source}", path.display())]
+    Foreign { path: PathBuf, source: ForeignError },
+    /// The daemon has ended the connection before it has answered.
+    #[error("the daemon has ended the connection")]
+    Closed,
+    /// The system refuses.
+    #[error("cannot talk to the daemon at {}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+/// What of a reply does not fit.
+#[derive(Debug, thiserror::Error)]
+pub enum ForeignError {
+    /// It is no frame.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// It is no message.
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    /// It does not have the fields of its type.
+    #[error("a reply does not fit: {0}")]
+    Reply(#[from] serde_json::Error),
+    /// It is an error that greetings are not answered with.
+    #[error(transparent)]
+    Greeting(#[from] ServiceError),
+}
+
+/// Why a request was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The daemon says why.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// The daemon could not be asked, or its answer not be read; whether the request was done is unknown.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+/// A connection to a daemon.
+#[derive(Debug)]
+pub struct Client {
+    stream: UnixStream,
+    decoder: Decoder,
+    path: PathBuf,
+    daemon: Info,
+}
+
+impl Client {
+    /// Connects to the daemon at a socket and lets it say who it is; takes at most two seconds, whatever the owner
+    /// of the socket does.
+    ///
+    /// # Errors
+    /// Says why there is no daemon to talk to.
+    pub fn connect(path: &Path) -> Result<Self, ClientError> {
+        let stream = open(path)?;
+        let decoder = Decoder::new(MAX_REPLY_BYTES);
+        let mut client = Client { stream, decoder, path: path.to_owned(), daemon: Info::default() };
+        client.set_patience(Some(CONNECT_TIMEOUT))?;
+        client.daemon = client.greet()?;
+        Ok(client)
+    }
+
+    /// Returns what the daemon says of itself.
+    pub fn daemon(&self) -> &Info {
+        &self.daemon
+    }
+
+    /// Makes a request and waits for its reply.
+    ///
+    /// Requests that wait for something are waited for as long as it takes, others half a minute.
+    ///
+    /// # Errors
+    /// What the daemon says, or why its answer cannot be had.
+    pub fn call<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, CallError> {
+        let patience = if matches!(request, Request::Wait(_)) { None } else { Some(REPLY_TIMEOUT) };
+        self.set_patience(patience)?;
+        self.send(request, false)?;
+        Ok(self.receive()?.0)
+    }
+
+    /// Makes a request that is answered with a stream, and returns its replies as they come.
+    ///
+    /// # Errors
+    /// Where the request cannot be sent; what the daemon says comes out of the iterator.
+    pub fn stream<T: DeserializeOwned>(mut self, request: &Request) -> Result<Replies<T>, CallError> {
+        self.set_patience(None)?;
+        self.send(request, true)?;
+        Ok(Replies { client: Some(self), reply: PhantomData })
+    }
+
+    fn greet(&mut self) -> Result<Info, ClientError> {
+        let call = Call { method: GET_INFO.to_owned(), ..Call::default() };
+        let answer = self.write(&call).and_then(|()| Ok(self.receive()?.0));
+        let path = self.path.clone();
+        answer.map_err(|error| match error {
+            CallError::Client(error) => error,
+            CallError::Service(ServiceError::NotAllowed) => ClientError::NotAllowed { path },
+            CallError::Service(ServiceError::TooManyClients) => ClientError::TooManyClients { path },
+            CallError::Service(error) => ClientError::Foreign { path, source: error.into() },
+        })
+    }
+
+    fn send(&mut self, request: &Request, more: bool) -> Result<(), CallError> {
+        let method = request.qualified_method();
+        self.write(&Call { method, parameters: request.parameters(), more, oneway: false })
+    }
+
+    fn write(&mut self, call: &Call) -> Result<(), CallError> {
+        let frame = encode(call).map_err(|error| self.foreign(error))?;
+        match self.stream.write_all(&frame) {
+            // A daemon that refuses a client says why before it closes, so the answer is there to be read.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => Ok(written.map_err(|error| self.failed(error))?),
+        }
+    }
+
+    /// Reads one reply, and whether more will come.
+    fn receive<T: DeserializeOwned>(&mut self) -> Result<(T, bool), CallError> {
+        let frame = self.read_frame()?;
+        let reply = Reply::<Map<String, Value>>::decode(&frame).map_err(|error| self.foreign(error))??;
+        let parameters = serde_json::from_value(Value::Object(reply.parameters));
+        Ok((parameters.map_err(|error| self.foreign(error))?, reply.continues))
+    }
+
+    fn read_frame(&mut self) -> Result<Vec<u8>, ClientError> {
+        let mut piece = vec![0; 64 << 10];
+        loop {
+            if let Some(frame) = self.decoder.next_frame().map_err(|error| self.foreign(error))? {
+                return Ok(frame);
+            }
+            match self.stream.read(&mut piece) {
+                Ok(0) => return Err(ClientError::Closed),
+                Ok(length) => self.decoder.push(&piece[..length]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failed(error)),
+            }
+        }
+    }
+
+    fn set_patience(&self, patience: Option<Duration>) -> Result<(), ClientError> {
+        let set =
+            self.stream.set_read_timeout(patience).and_then(|()| self.stream.set_write_timeout(patience));
+        set.map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, source: io::Error) -> ClientError {
+        let path = self.path.clone();
+        match source.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ClientError::Hung { path },
+            io::ErrorKind::ConnectionReset => ClientError::Closed,
+            _ => ClientError::Io { path, source },
+        }
+    }
+
+    fn foreign(&self, source: impl Into<ForeignError>) -> ClientError {
+        ClientError::Foreign { path: self.path.clone(), source: source.into() }
+    }
+}
+
+/// The replies of a stream. It ends after the last reply or the first error.
+#[derive(Debug)]
+pub struct Replies<T> {
+    client: Option<Client>,
+    reply: PhantomData<T>,
+}
+
+impl<T: DeserializeOwned> Iterator for Replies<T> {
+    type Item = Result<T, CallError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let reply = self.client.as_mut()?.receive();
+        if !matches!(reply, Ok((_, true))) {
+            self.client = None;
+        }
+        Some(reply.map(|(parameters, _)| parameters))
+    }
+}
+
+/// Connects; waits for a place in the backlog no longer than the time-out (SO_SNDTIMEO, unix(7)).
+fn open(path: &Path) -> Result<UnixStream, ClientError> {
+    let failed = |errno: Errno| {
+        let path = path.to_owned();
+        match errno {
+            Errno::NOENT | Errno::NOTDIR => ClientError::NoSocket { path },
+            Errno::CONNREFUSED => ClientError::Refused { path },
+            Errno::ACCESS | Errno::PERM => ClientError::NotAllowed { path },
+            Errno::AGAIN => ClientError::Hung { path },
+            errno => ClientError::Io { path, source: errno.into() },
+        }
+    };
+    let address =
+        SocketAddrUnix::new(path).map_err(|_| ClientError::PathTooLong { path: path.to_owned() })?;
+    let socket =
+        rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+            .map_err(failed)?;
+    set_socket_timeout(&socket, Timeout::Send, Some(CONNECT_TIMEOUT)).map_err(failed)?;
+    loop {
+        match rustix::net::connect(&socket, &address) {
+            Err(Errno::INTR) => {}
+            connected => break connected.map_err(failed)?,
+        }
+    }
+    Ok(UnixStream::from(socket))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::path::Path;
+    use std::thread;
+
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+
+    use super::{CallError, Client, ClientError};
+    use crate::protocol::error::ServiceError;
+    use crate::protocol::reply::{Done, Names};
+    use crate::protocol::request::{Events, Request};
+
+    const INFO: &str =
+        r#"{"parameters":{"vendor":"jobctl","product":"jobctl","version":"1","url":"","interfaces":[]}}"#;
+
+    const PART: &str = r#"{"parameters":{"names":["a"]},"continues":true}"#;
+
+    /// Takes one client in and answers each of its calls with the next replies.
+    fn serve(path: &Path, answers: &'static [&'static [&'static str]]) -> thread::JoinHandle<Vec<String>> {
+        let listener = UnixListener::bind(path).unwrap();
+        thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(stream);
+            let mut calls = Vec::new();
+            for replies in answers {
+                let mut call = Vec::new();
+                reader.read_until(0, &mut call).unwrap();
+                calls.push(String::from_utf8(call).unwrap());
+                for reply in *replies {
+                    write(reader.get_mut(), reply);
+                }
+            }
+            calls
+        })
+    }
+
+    fn write(stream: &mut UnixStream, reply: &str) {
+        stream.write_all(reply.as_bytes()).unwrap();
+        stream.write_all(&[0]).unwrap();
+    }
+
+    #[test]
+    fn one_connection_makes_many_requests() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let server = serve(
+            &path,
+            &[
+                &[INFO],
+                &[r#"{"parameters":{"names":["a"]}}"#],
+                &[r#"{"error":"io.jobctl.Scheduler.Stopping"}"#],
+                &["{}"],
+            ],
+        );
+        let mut client = Client::connect(&path).unwrap();
+        assert_eq!(client.daemon().version, "1");
+        let names: Names = client.call(&Request::Reload).unwrap();
+        assert_eq!(names.names, ["a"]);
+        let refused = client.call::<Names>(&Request::Release);
+        assert!(matches!(refused, Err(CallError::Service(ServiceError::Stopping))), "{refused:?}");
+        let _: Done = client.call(&Request::Stop).unwrap();
+        let calls = server.join().unwrap();
+        assert_eq!(calls[0], "{\"method\":\"org.varlink.service.GetInfo\",\"parameters\":{}}\0");
+        assert_eq!(calls[1], "{\"method\":\"io.jobctl.Scheduler.Reload\",\"parameters\":{}}\0");
+    }
+
+    #[test]
+    fn a_stream_ends_with_its_last_reply_or_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let server = serve(&path, &[&[INFO], &[PART, PART, r#"{"parameters":{"names":[]}}"#]]);
+        let client = Client::connect(&path).unwrap();
+        let replies = client.stream::<Names>(&Request::Events(Events::default())).unwrap();
+        assert_eq!(replies.map(|reply| reply.unwrap().names.len()).collect::<Vec<_>>(), [1, 1, 0]);
+        assert!(server.join().unwrap()[1].contains("\"more\":true"));
+
+        let path = directory.path().join("t");
+        let server = serve(&path, &[&[INFO], &[PART]]);
+        let replies = Client::connect(&path).unwrap().stream::<Names>(&Request::Status).unwrap();
+        let ends: Vec<bool> = replies.map(|reply| reply.is_ok()).collect();
+        assert_eq!(ends, [true, false], "the daemon closed in the midst of it");
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn no_daemon_is_told_apart_by_why() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        assert!(matches!(Client::connect(&path), Err(ClientError::NoSocket { .. })));
+        assert!(matches!(Client::connect(&path.join("x")), Err(ClientError::NoSocket { .. })));
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(matches!(Client::connect(&path), Err(ClientError::Refused { .. })));
+        let long = directory.path().join("x".repeat(200));
+        assert!(matches!(Client::connect(&long), Err(ClientError::PathTooLong { .. })));
+    }
+
+    #[test]
+    fn a_socket_whose_owner_hangs_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        assert!(matches!(Client::connect(&path), Err(ClientError::Hung { .. })), "it never answers");
+        drop(listener);
+
+        let path = directory.path().join("full");
+        let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        rustix::net::bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        rustix::net::listen(&socket, 0).unwrap();
+        let _first = UnixStream::connect(&path).unwrap();
+        assert!(matches!(Client::connect(&path), Err(ClientError::Hung { .. })), "its backlog is full");
+    }
+
+    #[test]
+    fn what_is_no_daemon_is_not_understood() {
+        let directory = tempfile::tempdir().unwrap();
+        let foreign: [(&str, &'static [&'static [&'static str]]); 2] =
+            [("a", &[&["HTTP/1.1 400 Bad Request"]]), ("b", &[&["{\"parameters\":{\"vendor\":1}}"]])];
+        for (name, answers) in foreign {
+            let path = directory.path().join(name);
+            let server = serve(&path, answers);
+            assert!(matches!(Client::connect(&path), Err(ClientError::Foreign { .. })), "{answers:?}");
+            server.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_read_though_the_daemon_has_closed() {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, error) in [("a", "NotAllowed"), ("b", "TooManyClients")] {
+            let path = directory.path().join(name);
+            let listener = UnixListener::bind(&path).unwrap();
+            let client = thread::spawn(move || Client::connect(&path));
+            let (mut stream, _) = listener.accept().unwrap();
+            write(&mut stream, &format!("{{\"error\":\"io.jobctl.Scheduler.{error}\",\"parameters\":{{}}}}"));
+            drop(stream);
+            match client.join().unwrap().unwrap_err() {
+                ClientError::NotAllowed { .. } => assert_eq!(error, "NotAllowed"),
+                ClientError::TooManyClients { .. } => assert_eq!(error, "TooManyClients"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}

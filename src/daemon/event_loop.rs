@@ -1,0 +1,424 @@
+//! The loop: the only `select!` of the daemon. One happening at a time is turned into inputs for the scheduler,
+//! and what the scheduler decides is carried out in order: commit, act, acknowledge.
+//!
+//! Owns the scheduler alone, so there is no lock around it. Nothing here waits for a client, a notifier or a
+//! job; the store works on its own thread, and answers leave only after it has said that they are durable.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::clock::{self, Alarm};
+use super::executor::{AdoptedEnd, Executor};
+use super::listener::{Incoming, Listener};
+use super::output;
+use super::queries::Task;
+use super::service::{Acknowledge, Service};
+use super::supervisor::Supervisor;
+use crate::core::change::Change;
+use crate::core::event::{Event, EventKind};
+use crate::core::instant::Timestamp;
+use crate::core::run::RunId;
+use crate::core::scheduler::{Answer, Command, Effect, FutureGap, Input, Place, Scheduler};
+use crate::store::{Outcome, Report, WriterHandle};
+
+/// How many starts are carried out before the loop looks at its other events again: a burst of thousands must
+/// not keep clients waiting.
+const STARTS_AT_ONCE: usize = 16;
+
+/// How often the output of runs that are alive is held against its limit.
+const OUTPUT_WATCH: Duration = Duration::from_secs(1);
+
+/// Everything the loop owns.
+pub(super) struct EventLoop {
+    pub(super) scheduler: Scheduler,
+    pub(super) executor: Executor,
+    pub(super) service: Service,
+    pub(super) supervisor: Supervisor,
+    pub(super) store: WriterHandle,
+    listener: Listener,
+    reports: mpsc::UnboundedReceiver<Report>,
+    adopted_ends: mpsc::UnboundedReceiver<AdoptedEnd>,
+    clients: mpsc::Receiver<Incoming>,
+    tasks: mpsc::UnboundedReceiver<Task>,
+    alarm: Alarm,
+    /// Changes decided since the last submission.
+    batch: Vec<Change>,
+    /// What is to be done when a submission is durable, by its token.
+    pending: BTreeMap<u64, Pending>,
+    next_token: u64,
+    starts: VecDeque<Start>,
+    /// How many starts have been queued and how many carried out: an answer waits for those decided before it.
+    starts_queued: u64,
+    starts_done: u64,
+    answers: VecDeque<WaitingAnswer>,
+    leaving: bool,
+}
+
+/// An answer that leaves once the submission of this token is durable and that many starts are carried out.
+struct WaitingAnswer {
+    token: u64,
+    starts: u64,
+    acknowledge: Acknowledge,
+}
+
+struct Start {
+    run: RunId,
+    place: Place,
+}
+
+/// A submission that is not durable yet.
+#[derive(Default)]
+struct Pending {
+    /// Which of its changes claim which runs.
+    claims: Vec<(usize, RunId)>,
+}
+
+/// What the loop was woken by.
+enum Happening {
+    Store(Report),
+    ChildDied,
+    AdoptedEnded(AdoptedEnd),
+    Client(Box<Incoming>),
+    Task(Task),
+    Alarm,
+    Terminate,
+    Reload,
+    LookAtOutputs,
+    Heartbeat,
+    MoreStarts,
+}
+
+struct Signals {
+    child: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl EventLoop {
+    /// Puts the loop together.
+    ///
+    /// # Errors
+    /// The kernel gives no timer.
+    pub(super) fn new(
+        scheduler: Scheduler,
+        executor: Executor,
+        service: Service,
+        supervisor: Supervisor,
+        store: WriterHandle,
+        listener: Listener,
+        channels: Channels,
+    ) -> std::io::Result<Self> {
+        Ok(EventLoop {
+            scheduler,
+            executor,
+            service,
+            supervisor,
+            store,
+            listener,
+            reports: channels.reports,
+            adopted_ends: channels.adopted_ends,
+            clients: channels.clients,
+            tasks: channels.tasks,
+            alarm: Alarm::new()?,
+            batch: Vec::new(),
+            pending: BTreeMap::new(),
+            next_token: 0,
+            starts: VecDeque::new(),
+            starts_queued: 0,
+            starts_done: 0,
+            answers: VecDeque::new(),
+            leaving: false,
+        })
+    }
+
+    /// Runs until the scheduler has nothing alive after a stop.
+    ///
+    /// # Errors
+    /// Signals cannot be listened to.
+    pub(super) async fn run(mut self, first: Vec<Effect>) -> std::io::Result<()> {
+        let mut signals = Signals {
+            child: signal(SignalKind::child())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        };
+        let mut outputs = tokio::time::interval(OUTPUT_WATCH);
+        outputs.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let started = Event::new(clock::now().wall, EventKind::DaemonStarted);
+        self.write(Change::Event(started));
+        self.carry_out(first);
+        self.submit();
+        self.supervisor.ready();
+        while !self.leaving {
+            self.set_alarm();
+            let happening = self.next(&mut signals, &mut outputs).await;
+            self.take_in(happening);
+            self.submit();
+        }
+        self.leave().await;
+        self.listener.flushed().await;
+        Ok(())
+    }
+
+    async fn next(&mut self, signals: &mut Signals, outputs: &mut tokio::time::Interval) -> Happening {
+        let starts_wait = !self.starts.is_empty();
+        let outputs_open = !self.executor.is_idle();
+        tokio::select! {
+            biased;
+            Some(report) = self.reports.recv() => Happening::Store(report),
+            _ = signals.terminate.recv() => Happening::Terminate,
+            _ = signals.interrupt.recv() => Happening::Terminate,
+            _ = signals.hangup.recv() => Happening::Reload,
+            () = self.alarm.wait() => Happening::Alarm,
+            _ = signals.child.recv() => Happening::ChildDied,
+            Some(end) = self.adopted_ends.recv() => Happening::AdoptedEnded(end),
+            Some(task) = self.tasks.recv() => Happening::Task(task),
+            Some(incoming) = self.clients.recv() => Happening::Client(Box::new(incoming)),
+            () = self.supervisor.watchdog() => Happening::Heartbeat,
+            _ = outputs.tick(), if outputs_open => Happening::LookAtOutputs,
+            () = tokio::task::yield_now(), if starts_wait => Happening::MoreStarts,
+        }
+    }
+
+    fn take_in(&mut self, happening: Happening) {
+        match happening {
+            Happening::Store(report) => self.store_reports(report),
+            Happening::ChildDied => {
+                for input in self.executor.reap() {
+                    self.feed(input);
+                }
+            }
+            Happening::AdoptedEnded((run, place, exit)) => {
+                self.feed(match exit {
+                    Some(exit) => Input::Exited { run, place, exit, usage: None },
+                    None => Input::Vanished { run, place },
+                });
+            }
+            Happening::Client(incoming) => self.client_asks(*incoming),
+            Happening::Task(task) => task(self),
+            Happening::Alarm => {
+                self.feed(Input::Tick);
+                self.sweep_history(clock::now());
+            }
+            Happening::Terminate => self.stop(),
+            Happening::Reload => drop(self.reload()),
+            Happening::LookAtOutputs => self.executor.watch_outputs(),
+            Happening::Heartbeat => self.supervisor.beat(),
+            Happening::MoreStarts => {}
+        }
+        self.start_some();
+    }
+
+    /// Begins to stop, or hurries when that has begun already.
+    pub(super) fn stop(&mut self) {
+        self.supervisor.stopping();
+        let leave = self.service.leaves_jobs_at_stop();
+        self.feed(Input::Command(Command::Stop { leave }));
+    }
+
+    /// Hands one input to the scheduler and carries out what it decides. A command has an answer.
+    pub(super) fn feed(&mut self, input: Input) -> Option<Answer> {
+        let effects = self.scheduler.handle(input, clock::now());
+        self.carry_out(effects)
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) -> Option<Answer> {
+        let mut answer = None;
+        for effect in effects {
+            match effect {
+                Effect::Commit(change) => self.write(change),
+                Effect::Spawn { run, place } => {
+                    self.starts.push_back(Start { run, place });
+                    self.starts_queued += 1;
+                }
+                Effect::Signal { run, process, signal, .. } => self.executor.signal(run, process, signal),
+                Effect::Sweep { run, process } => self.executor.sweep(run, process),
+                Effect::ReadOutput { run } => self.read_output(run),
+                Effect::FindFutureGaps { after } => self.find_future_gaps(after),
+                Effect::Forget { run } => {
+                    let job = self.executor.close(run);
+                    self.service.run_is_over(run);
+                    if let Some(job) = job {
+                        self.prune_now_and_then(&job);
+                    }
+                }
+                Effect::Answer(given) => answer = Some(given),
+                Effect::Exit => self.leaving = true,
+            }
+        }
+        answer
+    }
+
+    /// Looks at the output of a run beside the loop.
+    fn read_output(&mut self, run: RunId) {
+        let path = self.executor.output_of(run);
+        let rules = self
+            .scheduler
+            .run(run)
+            .map(|run| (run.job.policy.output.json, run.job.policy.expect.output_nonempty));
+        let (json, nonempty) = rules.unwrap_or_default();
+        let queries = self.service.queries().clone();
+        tokio::task::spawn_blocking(move || {
+            let result = output::judge(path.as_deref(), json, nonempty);
+            queries.task(move |event_loop| {
+                event_loop.feed(Input::Output { run, result });
+            });
+        });
+    }
+
+    fn find_future_gaps(&self, after: Timestamp) {
+        self.service.queries().then(
+            move |reader| reader.future_gaps(after),
+            |event_loop, rows| match rows {
+                Ok(rows) => {
+                    let gaps = rows.into_iter().map(|row| FutureGap {
+                        run: row.run,
+                        job: row.job,
+                        first: row.first,
+                        last: row.last,
+                    });
+                    event_loop.feed(Input::FutureGaps(gaps.collect()));
+                }
+                Err(error) => tracing::warn!(error, "rows of the future could not be looked for"),
+            },
+        );
+    }
+
+    /// Queues a change for the next submission.
+    pub(super) fn write(&mut self, change: Change) {
+        if let Change::Claim(claim) = &change {
+            self.pending.entry(self.next_token).or_default().claims.push((self.batch.len(), claim.run));
+        }
+        self.batch.push(change);
+    }
+
+    /// Answers once everything decided so far is durable and carried out.
+    pub(super) fn acknowledge(&mut self, acknowledge: Acknowledge) {
+        let starts = self.starts_queued;
+        self.answers.push_back(WaitingAnswer { token: self.next_token, starts, acknowledge });
+    }
+
+    /// Carries out some of the starts that are due.
+    fn start_some(&mut self) {
+        for _ in 0..STARTS_AT_ONCE {
+            let Some(start) = self.starts.pop_front() else { break };
+            self.starts_done += 1;
+            let Some(run) = self.scheduler.run(start.run) else { continue };
+            let input = self.executor.start(&run, start.place);
+            self.feed(input);
+        }
+        self.send_answers();
+    }
+
+    /// Hands the changes decided so far to the store, in one piece.
+    fn submit(&mut self) {
+        if self.batch.is_empty() {
+            self.send_answers();
+            return;
+        }
+        let token = self.next_token;
+        self.next_token += 1;
+        self.pending.entry(token).or_default();
+        self.store.submit(token, std::mem::take(&mut self.batch));
+    }
+
+    fn store_reports(&mut self, report: Report) {
+        match report {
+            Report::Committed { token, outcomes } => {
+                let pending = self.pending.remove(&token).unwrap_or_default();
+                let word = |(index, run): (usize, RunId)| {
+                    (run, matches!(outcomes.get(index), Some(Outcome::Applied)))
+                };
+                let claims: Vec<(RunId, bool)> = pending.claims.into_iter().map(word).collect();
+                self.service.committed();
+                if !claims.is_empty() {
+                    self.feed(Input::Claimed(claims));
+                }
+            }
+            Report::Degraded { error } => {
+                tracing::error!(%error, "the store cannot be written: nothing new is started until it can");
+                self.supervisor.status(&format!("degraded: {error}"));
+                let mut event = Event::new(clock::now().wall, EventKind::DaemonDegraded);
+                event.detail = Some(error.clone());
+                self.service.degraded(Some(error));
+                self.write(Change::Event(event));
+                self.feed(Input::Degraded);
+            }
+            Report::Recovered => {
+                tracing::info!("the store can be written again");
+                self.supervisor.status("running");
+                self.service.degraded(None);
+                self.write(Change::Event(Event::new(clock::now().wall, EventKind::DaemonRecovered)));
+                self.feed(Input::Recovered);
+            }
+            Report::Pruned { job, runs } => {
+                let logs = self.executor.logs().clone();
+                tokio::task::spawn_blocking(move || {
+                    for run in runs {
+                        drop(logs.remove(&job, run));
+                    }
+                });
+            }
+        }
+        self.send_answers();
+    }
+
+    /// Sends the answers whose changes are durable and whose earlier starts have been carried out.
+    fn send_answers(&mut self) {
+        // A token that was not submitted yet is durable when there is nothing to submit under it.
+        let unsubmitted = if self.batch.is_empty() { self.next_token + 1 } else { self.next_token };
+        let oldest = self.pending.keys().next().copied().unwrap_or(u64::MAX).min(unsubmitted);
+        while let Some(next) = self.answers.front() {
+            if next.token >= oldest || next.starts > self.starts_done {
+                return;
+            }
+            if let Some(next) = self.answers.pop_front() {
+                next.acknowledge.send();
+            }
+        }
+    }
+
+    /// Says whether nothing waits for the store.
+    pub(super) fn is_all_durable(&self) -> bool {
+        self.batch.is_empty() && self.pending.is_empty()
+    }
+
+    fn set_alarm(&mut self) {
+        let wakeup = self.scheduler.next_wakeup();
+        if let Err(error) = self.alarm.set(wakeup, clock::now()) {
+            tracing::error!(%error, "the alarm cannot be set");
+        }
+    }
+
+    /// The last words: everything decided is made durable before the daemon goes.
+    async fn leave(&mut self) {
+        self.write(Change::Heartbeat { at: clock::now().wall });
+        self.write(Change::Event(Event::new(clock::now().wall, EventKind::DaemonStopped)));
+        self.submit();
+        while !self.pending.is_empty() {
+            match tokio::time::timeout(LAST_COMMIT, self.reports.recv()).await {
+                Ok(Some(Report::Committed { token, .. })) => drop(self.pending.remove(&token)),
+                Ok(Some(Report::Degraded { .. } | Report::Recovered | Report::Pruned { .. })) => {}
+                Ok(None) | Err(_) => break,
+            }
+        }
+        for waiting in self.answers.drain(..) {
+            waiting.acknowledge.send();
+        }
+    }
+}
+
+/// How long the last commit may take before the daemon goes without it.
+const LAST_COMMIT: Duration = Duration::from_secs(5);
+
+/// The ends of channels on which the loop listens.
+pub(super) struct Channels {
+    pub(super) reports: mpsc::UnboundedReceiver<Report>,
+    pub(super) adopted_ends: mpsc::UnboundedReceiver<AdoptedEnd>,
+    pub(super) clients: mpsc::Receiver<Incoming>,
+    pub(super) tasks: mpsc::UnboundedReceiver<Task>,
+}

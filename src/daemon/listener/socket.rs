@@ -1,0 +1,204 @@
+//! The socket file: made without a moment at which others could connect, replaced when it is stale, removed when
+//! it is ours.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, Mode};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::process::{Resource, Rlimit};
+
+/// How many clients the kernel keeps until they are taken in; it caps this at net.core.somaxconn.
+const BACKLOG: i32 = 4096;
+
+/// Why the control socket cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Another process listens there, or is about to.
+    #[error("{} is in use by another daemon", path.display())]
+    InUse { path: PathBuf },
+    /// Something that is not a socket has the path; it is left alone.
+    #[error("{} exists and is not a socket", path.display())]
+    NotASocket { path: PathBuf },
+    /// The path does not fit into a socket address (108 bytes, unix(7)).
+    #[error("{} is too long for a socket", path.display())]
+    PathTooLong { path: PathBuf },
+    /// The group that may use the socket does not exist.
+    #[error("there is no group {group:?}")]
+    NoSuchGroup { group: String },
+    /// What systemd has passed is not a Unix stream socket.
+    #[error("the inherited descriptor is no Unix stream socket")]
+    Inherited(#[source] io::Error),
+    /// The system refuses.
+    #[error("cannot {action} {}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+}
+
+/// A socket that listens, and its file.
+#[derive(Debug)]
+pub(super) struct Bound {
+    socket: UnixListener,
+    /// What to remove in the end; `None` where the file is systemd's.
+    file: Option<SocketFile>,
+}
+
+impl Bound {
+    /// Takes the first socket systemd has passed, if it has.
+    pub(super) fn inherited() -> Result<Option<Self>, BindError> {
+        let socket = listenfd::ListenFd::from_env().take_unix_listener(0).map_err(BindError::Inherited)?;
+        Ok(socket.map(|socket| Bound { socket, file: None }))
+    }
+
+    /// Binds a socket at a path, for this user, or for a group besides.
+    pub(super) fn at(path: &Path, group: Option<u32>) -> Result<Self, BindError> {
+        let failed =
+            |action| move |source: io::Error| BindError::Io { action, path: path.to_owned(), source };
+        let address =
+            SocketAddrUnix::new(path).map_err(|_| BindError::PathTooLong { path: path.to_owned() })?;
+        prepare_directory(path, group)?;
+        let lock = lock(path)?;
+        remove_stale(path)?;
+
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+            .map_err(|errno| failed("make a socket for")(errno.into()))?;
+        // Linux gives the file the mode of the socket it is bound to, so it never has a wider one.
+        rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)
+            .map_err(|errno| failed("set the mode of")(errno.into()))?;
+        rustix::net::bind(&socket, &address).map_err(|errno| match errno {
+            Errno::ADDRINUSE => BindError::InUse { path: path.to_owned() },
+            errno => failed("bind")(errno.into()),
+        })?;
+        let file = SocketFile::of(path, lock).map_err(failed("look at"))?;
+        if group.is_some() {
+            std::os::unix::fs::lchown(path, None, group).map_err(failed("give the group"))?;
+        }
+        let mode = if group.is_some() { 0o660 } else { 0o600 };
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed("set the mode of"))?;
+        rustix::net::listen(&socket, BACKLOG).map_err(|errno| failed("listen on")(errno.into()))?;
+        Ok(Bound { socket: socket.into(), file: Some(file) })
+    }
+
+    /// Hands the socket to the current runtime.
+    pub(super) fn to_tokio(&self) -> Result<tokio::net::UnixListener, BindError> {
+        let listen = || {
+            let socket = self.socket.try_clone()?;
+            socket.set_nonblocking(true)?;
+            tokio::net::UnixListener::from_std(socket)
+        };
+        let path = || self.file.as_ref().map(|file| file.path.clone()).unwrap_or_default();
+        listen().map_err(|source| BindError::Io { action: "watch", path: path(), source })
+    }
+}
+
+/// A socket file that we have made.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+    /// Held until the file is removed.
+    _lock: File,
+}
+
+impl SocketFile {
+    fn of(path: &Path, lock: File) -> io::Result<Self> {
+        let found = fs::symlink_metadata(path)?;
+        Ok(SocketFile { path: path.to_owned(), device: found.dev(), inode: found.ino(), _lock: lock })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let ours = fs::symlink_metadata(&self.path)
+            .is_ok_and(|found| (found.dev(), found.ino()) == (self.device, self.inode));
+        if ours {
+            // A file that cannot be removed is stale, and replaced by the next daemon.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Makes the directory of the socket where there is none, for this user, and opens it to the group.
+fn prepare_directory(path: &Path, group: Option<u32>) -> Result<(), BindError> {
+    let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    let failed = |action| move |source| BindError::Io { action, path: directory.to_owned(), source };
+    let made = !directory.exists();
+    if made {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed("make"))?;
+    }
+    // Only a directory that is jobctl's own is opened: somebody's home directory stays as it is.
+    let own = made || directory.file_name().is_some_and(|name| name == "jobctl");
+    if own && group.is_some() {
+        std::os::unix::fs::lchown(directory, None, group).map_err(failed("give the group"))?;
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o710))
+            .map_err(failed("set the mode of"))?;
+    }
+    Ok(())
+}
+
+/// Takes the lock beside the socket, so that of two daemons that start at once only one looks for a stale file.
+/// It is the kernel's lock: it ends with the process, whatever ends that.
+fn lock(path: &Path) -> Result<File, BindError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock_path = PathBuf::from(name);
+    let failed = |source| BindError::Io { action: "open", path: lock_path.clone(), source };
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&lock_path)
+        .map_err(failed)?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(Errno::WOULDBLOCK) => Err(BindError::InUse { path: path.to_owned() }),
+        Err(errno) => Err(failed(errno.into())),
+    }
+}
+
+/// Removes a socket file on which nobody listens.
+fn remove_stale(path: &Path) -> Result<(), BindError> {
+    let failed = |action| move |source| BindError::Io { action, path: path.to_owned(), source };
+    let found = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found.map_err(failed("look at"))?,
+    };
+    if !found.file_type().is_socket() {
+        return Err(BindError::NotASocket { path: path.to_owned() });
+    }
+    match probe(path) {
+        // A full backlog is somebody's, too.
+        Ok(_) | Err(Errno::AGAIN) => Err(BindError::InUse { path: path.to_owned() }),
+        Err(Errno::CONNREFUSED) => fs::remove_file(path).map_err(failed("remove")),
+        Err(errno) => Err(failed("connect to")(errno.into())),
+    }
+}
+
+fn probe(path: &Path) -> rustix::io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket)
+}
+
+/// Raises this process's limit of open files to what the system allows (the usual 1,024 are fewer than the clients
+/// it takes), and returns the limit from before, which the jobs it starts are to be given back: programs that use
+/// select(2) rely on it.
+///
+/// # Errors
+/// Where the system refuses; the limit is then what it was.
+pub fn raise_descriptor_limit() -> io::Result<Rlimit> {
+    let before = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: before.maximum, maximum: before.maximum };
+    rustix::process::setrlimit(Resource::Nofile, raised)?;
+    Ok(before)
+}

@@ -1,0 +1,160 @@
+//! `jobctl run`: from places on disk to a running loop, and out again.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::boot::{self, Scene};
+use super::catalogue::{Catalogue, CatalogueError};
+use super::clock;
+use super::event_loop::{Channels, EventLoop};
+use super::executor::Executor;
+use super::listener::{BindError, Listener};
+use super::queries::Queries;
+use super::service::{Identity, Service};
+use super::supervisor::Supervisor;
+use crate::core::event::EventKind;
+use crate::core::scheduler::{Evidence, Scheduler};
+use crate::process::{self, Logs};
+use crate::store::{EventFilter, Loaded, OpenError, QueryError, Reader, Session, Store, WriterHandle};
+use crate::zoneinfo;
+
+/// Where the daemon finds its things.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The job file.
+    pub config: PathBuf,
+    /// True: somebody named the job file, so it has to exist.
+    pub config_required: bool,
+    /// The state directory, absolute.
+    pub state_dir: PathBuf,
+    /// The socket.
+    pub socket: PathBuf,
+}
+
+/// Why the daemon does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The job file cannot be used.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    /// The store cannot be opened, or another daemon has it.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The socket cannot be opened, or another daemon listens on it.
+    #[error(transparent)]
+    Socket(#[from] BindError),
+    /// The machine does not give what is needed.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Runs the daemon until it is told to stop.
+///
+/// # Errors
+/// [`RunError`]: it could not start, or the machine took away what it needs.
+pub fn run(options: &Options) -> Result<(), RunError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| RunError::System { what: "starting the runtime", source })?;
+    runtime.block_on(serve(options))
+}
+
+async fn serve(options: &Options) -> Result<(), RunError> {
+    let system = |what| move |source| RunError::System { what, source };
+    let boot_id = process::boot_id().map_err(system("reading this boot's id"))?;
+    let host = process::host();
+    let pid = i32::try_from(std::process::id()).unwrap_or(0);
+    let session = Session { host: host.clone(), boot_id: boot_id.clone(), pid };
+    let store = Store::open(&options.state_dir, session)?;
+    let loaded = store.load()?;
+    let zones: Arc<_> = Arc::from(zoneinfo::source());
+    let catalogue =
+        Catalogue::open(&options.config, options.config_required, zones, loaded.definitions.clone())?;
+    report(&catalogue);
+    let settings = catalogue.set();
+    let mut listener = Listener::open(&options.socket, settings.daemon.group.as_deref())?;
+    let clients = listener.serve()?;
+
+    let (executor, adopted_ends) =
+        Executor::new(&options.state_dir, settings.global_hooks.clone(), catalogue.zone().clone())
+            .map_err(system("preparing to start processes"))?;
+    let (report, reports) = mpsc::unbounded_channel();
+    let store = WriterHandle::spawn(store, settings.daemon.store_retry, move |said| drop(report.send(said)));
+    let (back, tasks) = mpsc::unbounded_channel();
+    let queries = Queries::start(options.state_dir.clone(), back);
+    let identity = Identity {
+        started_at: clock::now().wall,
+        host,
+        state_dir: options.state_dir.clone(),
+        socket: options.socket.clone(),
+    };
+    let (scheduler, first, executor) = begin(options, &catalogue, loaded, &boot_id, executor)?;
+    tracing::info!(jobs = catalogue.jobs().len(), socket = %options.socket.display(), "ready");
+    let service = Service::new(catalogue, queries, executor.logs().clone(), identity);
+    let channels = Channels { reports, adopted_ends, clients, tasks };
+    let event_loop =
+        EventLoop::new(scheduler, executor, service, Supervisor::new(), store, listener, channels)
+            .map_err(system("making the alarm"))?;
+    event_loop.run(first).await.map_err(system("listening to signals"))
+}
+
+/// Judges what was left behind, adopts what lives, and begins to schedule.
+fn begin(
+    options: &Options,
+    catalogue: &Catalogue,
+    loaded: Loaded,
+    boot_id: &str,
+    mut executor: Executor,
+) -> Result<(Scheduler, Vec<crate::core::scheduler::Effect>, Executor), RunError> {
+    let left_in_order = left_in_order(options)?;
+    let logs: Logs = executor.logs().clone();
+    let scene = Scene { logs: &logs, state_dir: &options.state_dir, boot_id, left_in_order };
+    let boot = boot::boot(catalogue, loaded, &scene);
+    let alive: Vec<_> = boot
+        .unfinished
+        .iter()
+        .filter_map(|run| match run.evidence {
+            Evidence::Alive(process) => Some((run.run, process)),
+            Evidence::NeverStarted | Evidence::Ended(_) | Evidence::Unknown(_) => None,
+        })
+        .collect();
+    let (scheduler, first) = Scheduler::new(boot, clock::now());
+    for (run, process) in alive {
+        if let (Some(picture), Some(place)) = (scheduler.run(run), scheduler.place_of(run, process)) {
+            tracing::info!(%run, job = %picture.job.name, pid = process.pid, "adopted");
+            executor.adopt(run, &picture.job, picture.attempt, place, process);
+        }
+    }
+    Ok((scheduler, first, executor))
+}
+
+/// Says whether the last daemon went in order: its last word is the last event.
+fn left_in_order(options: &Options) -> Result<bool, RunError> {
+    let Some(reader) = Reader::open(&options.state_dir)? else { return Ok(true) };
+    let last = reader.events(&EventFilter { limit: Some(1), ..EventFilter::default() })?;
+    Ok(last.last().is_none_or(|event| event.kind == EventKind::DaemonStopped))
+}
+
+/// Logs what is hardly meant so.
+fn report(catalogue: &Catalogue) {
+    for warning in &catalogue.set().warnings {
+        tracing::warn!("{warning}");
+    }
+    for (name, errors) in catalogue.broken() {
+        if let Some(error) = errors.first() {
+            tracing::error!(job = %name, %error, "the definition does not load: the job is kept as broken");
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Requests that change definitions. All of them go through the one parser, and every change of the job set is
+//! written down with who made it.
+
+use super::{Acknowledge, internal};
+use crate::core::change::{Actor, Change, Revision};
+use crate::core::event::EventKind;
+use crate::core::name::Name;
+use crate::core::scheduler::{Answer, Command, Input, PutAction, RunNow};
+use crate::daemon::catalogue::CatalogueError;
+use crate::daemon::clock;
+use crate::daemon::event_loop::EventLoop;
+use crate::daemon::listener::ReplyHandle;
+use crate::daemon::views::diagnostic_view;
+use crate::daemon::views::event::change_view;
+use crate::jobfile::{Diagnostic, Fragment, write};
+use crate::protocol::error::ServiceError;
+use crate::protocol::views::{ChangeView, DiagnosticView};
+use crate::protocol::{reply, request};
+use crate::store::RevisionRow;
+
+impl EventLoop {
+    pub(super) fn add(&mut self, add: request::Add, by: Actor, reply: ReplyHandle) {
+        match self.try_add(&add, by) {
+            Ok(done) => {
+                let warnings = views(&done.warnings);
+                let (replaced, run_id) = (done.replaced, done.run_id);
+                if add.dry_run {
+                    let job = crate::protocol::views::JobView { name: add.name, ..Default::default() };
+                    return reply.finish(Ok(reply::Put { job, run_id, replaced, warnings }));
+                }
+                self.acknowledge_with_job(&add.name, reply, move |job| reply::Put {
+                    job,
+                    run_id,
+                    replaced,
+                    warnings,
+                });
+            }
+            Err(error) => reply.finish(Err::<reply::Put, _>(error)),
+        }
+    }
+
+    fn try_add(&mut self, add: &request::Add, by: Actor) -> Result<Done, ServiceError> {
+        let name = checked_name(&add.name)?;
+        self.not_declared(&name)?;
+        let before = self.service.catalogue.added(name.as_str()).map(|added| added.toml.clone());
+        if before.is_some() && !add.replace {
+            return Err(ServiceError::NameTaken { name: name.to_string() });
+        }
+        let toml = if add.paused {
+            write::set(&add.toml, "paused", "true").map_err(internal)?
+        } else {
+            add.toml.clone()
+        };
+        let checked = self.check(&name, &toml)?;
+        let replaced = before.is_some();
+        if add.dry_run {
+            return Ok(Done { warnings: checked.warnings, replaced, run_id: None });
+        }
+        let action = if replaced { PutAction::Replaced } else { PutAction::Added };
+        self.put(&checked, toml, action, before, by)?;
+        let run_id = if add.run_now {
+            let request = RunNow { job: name, args: Vec::new(), if_due: false, force: false, priority: None };
+            match self.command(Command::RunNow(request)) {
+                Answer::Run(run) => Some(run.0),
+                _ => None,
+            }
+        } else {
+            None
+        };
+        Ok(Done { warnings: checked.warnings, replaced, run_id })
+    }
+
+    pub(super) fn edit(&mut self, edit: request::Edit, by: Actor, reply: ReplyHandle) {
+        let changed = |before: &str| {
+            let mut after = before.to_owned();
+            for key in &edit.unset {
+                after = write::unset(&after, key)?;
+            }
+            for (key, value) in &edit.set {
+                after = write::set(&after, key, value)?;
+            }
+            Ok(after)
+        };
+        match self.change(&edit.name, changed, PutAction::Edited, edit.dry_run, by) {
+            Ok((before, after, warnings)) => {
+                let warnings = views(&warnings);
+                self.acknowledge_with_job(&edit.name, reply, move |job| reply::Edited {
+                    job,
+                    before,
+                    after,
+                    warnings,
+                });
+            }
+            Err(error) => reply.finish(Err::<reply::Edited, _>(error)),
+        }
+    }
+
+    pub(super) fn reschedule(&mut self, request: request::Reschedule, by: Actor, reply: ReplyHandle) {
+        let changed = |before: &str| write::retrigger(before, &request.toml);
+        match self.change(&request.name, changed, PutAction::Rescheduled, false, by) {
+            Ok((_, _, warnings)) => {
+                let warnings = views(&warnings);
+                self.acknowledge_with_job(&request.name, reply, move |job| reply::Put {
+                    job,
+                    run_id: None,
+                    replaced: true,
+                    warnings,
+                });
+            }
+            Err(error) => reply.finish(Err::<reply::Put, _>(error)),
+        }
+    }
+
+    /// Changes the definition of an added job; returns it before and after.
+    fn change(
+        &mut self,
+        name: &str,
+        changed: impl FnOnce(&str) -> Result<String, write::WriteError>,
+        action: PutAction,
+        dry_run: bool,
+        by: Actor,
+    ) -> Result<(String, String, Vec<Diagnostic>), ServiceError> {
+        self.known(name)?;
+        let name = checked_name(name)?;
+        self.not_declared(&name)?;
+        let before = self.service.catalogue.added(name.as_str()).map(|added| added.toml.clone());
+        let before = before.ok_or_else(|| internal("the job has no definition"))?;
+        let after = changed(&before).map_err(|error| invalid(&error))?;
+        let checked = self.check(&name, &after)?;
+        if !dry_run {
+            self.put(&checked, after.clone(), action, Some(before.clone()), by)?;
+        }
+        Ok((before, after, checked.warnings))
+    }
+
+    fn check(&self, name: &Name, toml: &str) -> Result<Fragment, ServiceError> {
+        self.service
+            .catalogue
+            .check(name, toml)
+            .map_err(|diagnostics| ServiceError::InvalidDefinition { diagnostics: views(&diagnostics) })
+    }
+
+    fn put(
+        &mut self,
+        checked: &Fragment,
+        toml: String,
+        action: PutAction,
+        before: Option<String>,
+        by: Actor,
+    ) -> Result<(), ServiceError> {
+        let job = checked.job.clone();
+        self.service.catalogue.put(job.clone(), toml.clone());
+        match self.command(Command::Put { job, toml, action, by, before }) {
+            Answer::Stopping => Err(ServiceError::Stopping),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn remove(&mut self, remove: request::Remove, by: Actor, reply: ReplyHandle) {
+        let result = self.try_remove(&remove, by);
+        self.acknowledge(Acknowledge::new(reply, result.map(|names| reply::Names { names })));
+    }
+
+    fn try_remove(&mut self, remove: &request::Remove, by: Actor) -> Result<Vec<String>, ServiceError> {
+        let names = self.selected(&remove.selector)?;
+        // All or nothing: a job of the file among them is refused before anything is done.
+        for name in &names {
+            self.not_declared(name)?;
+        }
+        for name in &names {
+            let before = self.service.catalogue.remove(name.as_str());
+            let answer = self.command(Command::Remove { job: name.clone(), by, before: before.clone() });
+            if answer == Answer::NoSuchJob {
+                // A broken job: the scheduler never knew it, the store does.
+                self.write(Change::Undefine { job: name.clone() });
+                self.write(Change::Revision(Revision {
+                    at: clock::now().wall,
+                    action: EventKind::JobRemoved,
+                    job: name.clone(),
+                    before,
+                    after: None,
+                    by,
+                }));
+            }
+        }
+        Ok(names.iter().map(ToString::to_string).collect())
+    }
+
+    pub(super) fn undo(&self, undo: request::Undo, by: Actor, reply: ReplyHandle) {
+        self.service.queries.then(
+            |reader| reader.revisions(None, usize::MAX),
+            move |event_loop, rows| {
+                let result =
+                    rows.map_err(internal).and_then(|rows| event_loop.try_undo(&rows, undo.revision, by));
+                event_loop.acknowledge(Acknowledge::new(reply, result));
+            },
+        );
+    }
+
+    /// Makes the definition what it was before a change; that is a change too, and can be undone.
+    fn try_undo(
+        &mut self,
+        rows: &[RevisionRow],
+        revision: Option<u64>,
+        by: Actor,
+    ) -> Result<reply::Undone, ServiceError> {
+        let row = match revision {
+            Some(id) => rows.iter().find(|row| row.id == id),
+            None => rows.first(),
+        };
+        let row = row.ok_or(ServiceError::NothingSelected)?;
+        self.not_declared(&row.job)?;
+        let now = self.service.catalogue.added(row.job.as_str()).map(|added| added.toml.clone());
+        match &row.before {
+            Some(toml) => {
+                let checked = self.check(&row.job, toml)?;
+                let action = if now.is_some() { PutAction::Replaced } else { PutAction::Added };
+                self.put(&checked, toml.clone(), action, now, by)?;
+            }
+            None => {
+                self.service.catalogue.remove(row.job.as_str());
+                self.command(Command::Remove { job: row.job.clone(), by, before: now });
+            }
+        }
+        let undone: ChangeView = change_view(row, self.service.catalogue.zone());
+        let latest = rows.first().map_or(0, |row| row.id);
+        Ok(reply::Undone { undone, revision: latest + 1 })
+    }
+
+    pub(super) fn reload_for(&mut self, reply: ReplyHandle) {
+        let result = self.reload();
+        self.acknowledge(Acknowledge::new(reply, result));
+    }
+
+    /// Reads the job file again; a bad one changes nothing.
+    pub(in crate::daemon) fn reload(&mut self) -> Result<reply::Reloaded, ServiceError> {
+        self.supervisor.reloading();
+        let before: Vec<_> = self.scheduler.jobs().map(|job| job.job).collect();
+        let outcome = self.service.catalogue.reload();
+        self.supervisor.ready();
+        match outcome {
+            Ok(()) => {}
+            Err(error) => {
+                let diagnostics = match &error {
+                    CatalogueError::Invalid(diagnostics) => views(diagnostics),
+                    CatalogueError::Read(error) => {
+                        vec![DiagnosticView {
+                            severity: "error".to_owned(),
+                            message: error.to_string(),
+                            ..Default::default()
+                        }]
+                    }
+                };
+                for diagnostic in self.service.catalogue.errors() {
+                    tracing::error!("{diagnostic}");
+                }
+                tracing::error!(%error, "the job set in force is kept");
+                return Err(ServiceError::InvalidDefinition { diagnostics });
+            }
+        }
+        let catalogue = &self.service.catalogue;
+        let (jobs, pools, settings) = (catalogue.jobs(), catalogue.set().pools.clone(), catalogue.settings());
+        self.executor.reconfigure(settings.hooks.clone(), catalogue.zone().clone());
+        let warnings = views(&catalogue.set().warnings);
+        let find = |name: &Name| before.iter().find(|old| old.name == *name);
+        let added = jobs.iter().filter(|job| find(&job.name).is_none()).count() as u64;
+        let unchanged =
+            jobs.iter().filter(|job| find(&job.name).is_some_and(|old| *old == **job)).count() as u64;
+        let total = jobs.len() as u64;
+        let removed = before.iter().filter(|old| !jobs.iter().any(|job| job.name == old.name)).count() as u64;
+        tracing::info!(jobs = total, added, removed, "the job file was read again");
+        self.feed(Input::Reloaded { jobs, pools, settings });
+        let changed = total - added - unchanged;
+        Ok(reply::Reloaded { jobs: total, added, changed, removed, unchanged, warnings })
+    }
+
+    /// Refuses to change a job that is declared in the job file, and says where it is.
+    fn not_declared(&self, name: &Name) -> Result<(), ServiceError> {
+        match self.service.catalogue.declared(name.as_str()) {
+            Some((path, line)) => Err(ServiceError::DeclaredInFile {
+                name: name.to_string(),
+                path: path.to_string_lossy().into_owned(),
+                line: Some(line),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What became of an addition.
+struct Done {
+    warnings: Vec<Diagnostic>,
+    replaced: bool,
+    run_id: Option<u64>,
+}
+
+fn checked_name(name: &str) -> Result<Name, ServiceError> {
+    Name::new(name).map_err(|error| invalid(&error))
+}
+
+fn invalid(error: &dyn std::error::Error) -> ServiceError {
+    let diagnostic =
+        DiagnosticView { severity: "error".to_owned(), message: error.to_string(), ..Default::default() };
+    ServiceError::InvalidDefinition { diagnostics: vec![diagnostic] }
+}
+
+fn views(diagnostics: &[Diagnostic]) -> Vec<DiagnosticView> {
+    diagnostics.iter().map(diagnostic_view).collect()
+}

@@ -1,0 +1,278 @@
+//! What changes of runs write: claims, gaps, and the life of a row.
+
+use rusqlite::{OptionalExtension, named_params, params};
+
+use super::changes::{Written, set_cursor};
+use super::columns::{exit_columns, json, micros, note_word, signed};
+use super::commit::{Outcome, Writing};
+use crate::core::change::{Claim, Finish, Gap, Retraction, StepRecord};
+use crate::core::instant::Timestamp;
+use crate::core::name::Name;
+use crate::core::run::{Exit, ProcessMark, Reason, RunId, RunStatus, Source};
+
+fn applied_if(written: bool) -> Outcome {
+    if written { Outcome::Applied } else { Outcome::Refused }
+}
+
+/// Says whether the ledger has a row for a fire time, its own or one that stands for several.
+fn has_row(w: &Writing<'_>, job: &Name, fire_time: Timestamp) -> Result<bool, rusqlite::Error> {
+    let own = "SELECT 1 FROM runs WHERE job = ?1 AND fire_time = ?2";
+    let covering = "SELECT 1 FROM runs INDEXED BY runs_ranges
+        WHERE occurrences > 1 AND job = ?1 AND fire_time > ?2 AND first_fire_time <= ?2 LIMIT 1";
+    for sql in [own, covering] {
+        let params = params![job.as_str(), fire_time.as_micros()];
+        if w.prepare(sql)?.query_row(params, |_| Ok(())).optional()?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+pub(super) fn claim(w: &mut Writing<'_>, claim: &Claim) -> Written {
+    let taken = match claim.fire_time {
+        Some(fire_time) => has_row(w, &claim.job, fire_time)?,
+        None => false,
+    };
+    let sql =
+        "INSERT OR IGNORE INTO runs (run_id, job, fire_time, status, source, attempts, queued_at, due_at,
+            boot_id, host, coalesced, note, priority, args)
+        VALUES (:run, :job, :fire_time, :status, :source, :attempts, :queued_at, :due_at,
+            :boot_id, :host, :coalesced, :note, :priority, :args)";
+    let written = !taken
+        && w.run(
+            sql,
+            named_params! {
+                ":run": signed(claim.run.0),
+                ":job": claim.job.as_str(),
+                ":fire_time": claim.fire_time.map(Timestamp::as_micros),
+                ":status": RunStatus::Queued.as_str(),
+                ":source": claim.source.as_str(),
+                ":attempts": claim.attempts,
+                ":queued_at": claim.queued_at.as_micros(),
+                ":due_at": claim.due_at.as_micros(),
+                ":boot_id": w.session.boot_id,
+                ":host": w.session.host,
+                ":coalesced": signed(claim.coalesced),
+                ":note": claim.note.map(note_word),
+                ":priority": claim.priority,
+                ":args": json(&claim.args),
+            },
+        )?;
+    if !written {
+        w.unwritten.insert(claim.run);
+        return Ok(Outcome::Refused);
+    }
+    if let Some(cursor) = claim.cursor {
+        set_cursor(w, &claim.job, cursor)?;
+    }
+    Ok(Outcome::Applied)
+}
+
+pub(super) fn gap(w: &mut Writing<'_>, gap: &Gap) -> Written {
+    let taken = has_row(w, &gap.job, gap.last)?;
+    let several = gap.count > 1;
+    let sql =
+        "INSERT OR IGNORE INTO runs (run_id, job, fire_time, first_fire_time, occurrences, status, reason,
+            detail, source, queued_at, due_at, finished_at, boot_id, host)
+        VALUES (:run, :job, :last, :first, :count, :status, :reason, :detail, :source, :at, :last, :at,
+            :boot_id, :host)";
+    let written = !taken
+        && w.run(
+            sql,
+            named_params! {
+                ":run": signed(gap.run.0),
+                ":job": gap.job.as_str(),
+                ":last": gap.last.as_micros(),
+                ":first": several.then_some(gap.first.as_micros()),
+                ":count": signed(gap.count),
+                ":status": gap.status.as_str(),
+                ":reason": gap.reason.as_str(),
+                ":detail": gap.detail,
+                ":source": Source::Schedule.as_str(),
+                ":at": gap.at.as_micros(),
+                ":boot_id": w.session.boot_id,
+                ":host": w.session.host,
+            },
+        )?;
+    if written {
+        count(w, gap.job.as_str(), gap.status.as_str(), signed(gap.count))?;
+    } else {
+        w.unwritten.insert(gap.run);
+    }
+    if let Some(cursor) = gap.cursor {
+        set_cursor(w, &gap.job, cursor)?;
+    }
+    Ok(Outcome::Applied)
+}
+
+/// Adds to the number of fire times of a job that came to a status.
+fn count(w: &Writing<'_>, job: &str, status: &str, by: i64) -> Result<(), rusqlite::Error> {
+    let sql = "INSERT INTO counts (job, status, count) VALUES (?1, ?2, max(?3, 0))
+        ON CONFLICT (job, status) DO UPDATE SET count = max(count + ?3, 0)";
+    w.run(sql, params![job, status, by]).map(|_| ())
+}
+
+pub(super) fn started(
+    w: &Writing<'_>,
+    run: RunId,
+    attempt: u32,
+    at: Timestamp,
+    process: Option<ProcessMark>,
+) -> Written {
+    let sql = "UPDATE runs SET status = :status, attempt = :attempt, started_at = coalesce(started_at, :at),
+            pid = :pid, start_ticks = :ticks, boot_id = :boot_id, retry_at = NULL, reason = NULL,
+            detail = NULL, exit_code = NULL, signal = NULL
+        WHERE run_id = :run AND finished_at IS NULL";
+    let params = named_params! {
+        ":status": RunStatus::Running.as_str(),
+        ":attempt": attempt,
+        ":at": at.as_micros(),
+        ":pid": process.map(|process| process.pid),
+        ":ticks": process.map(|process| signed(process.start_ticks)),
+        ":boot_id": w.session.boot_id,
+        ":run": signed(run.0),
+    };
+    Ok(applied_if(w.run(sql, params)?))
+}
+
+pub(super) fn retrying(
+    w: &Writing<'_>,
+    run: RunId,
+    attempt: u32,
+    retry_at: Timestamp,
+    reason: Reason,
+    detail: Option<&str>,
+    exit: Option<Exit>,
+) -> Written {
+    let (code, signal) = exit_columns(exit);
+    let sql = "UPDATE runs SET status = :status, attempt = :attempt, retry_at = :retry_at, reason = :reason,
+            detail = :detail, exit_code = :code, signal = :signal
+        WHERE run_id = :run AND finished_at IS NULL";
+    let params = named_params! {
+        ":status": RunStatus::Retrying.as_str(),
+        ":attempt": attempt,
+        ":retry_at": retry_at.as_micros(),
+        ":reason": reason.as_str(),
+        ":detail": detail,
+        ":code": code,
+        ":signal": signal,
+        ":run": signed(run.0),
+    };
+    Ok(applied_if(w.run(sql, params)?))
+}
+
+pub(super) fn step(w: &Writing<'_>, run: RunId, step: &StepRecord) -> Written {
+    let (code, signal) = exit_columns(step.exit);
+    let sql =
+        "INSERT OR REPLACE INTO steps (run_id, attempt, position, name, status, started_at, duration_us,
+            exit_code, signal, output_offset, detail)
+        SELECT run_id, :attempt, :position, :name, :status, :started_at, :duration, :code, :signal, :offset,
+            :detail
+        FROM runs WHERE run_id = :run";
+    let params = named_params! {
+        ":attempt": step.attempt,
+        ":position": step.position,
+        ":name": step.name,
+        ":status": step.status.as_str(),
+        ":started_at": step.started_at.map(Timestamp::as_micros),
+        ":duration": step.duration.map(micros),
+        ":code": code,
+        ":signal": signal,
+        ":offset": step.output_offset.map(signed),
+        ":detail": step.detail,
+        ":run": signed(run.0),
+    };
+    Ok(applied_if(w.run(sql, params)?))
+}
+
+pub(super) fn finished(w: &Writing<'_>, finish: &Finish) -> Written {
+    if !finish.status.is_final() {
+        return Ok(Outcome::Refused);
+    }
+    let (code, signal) = exit_columns(finish.exit);
+    let usage = finish.usage;
+    let sql = "UPDATE runs SET status = :status, reason = :reason, detail = :detail, finished_at = :at,
+            duration_us = :duration, exit_code = :code, signal = :signal, retry_at = NULL,
+            cpu_user_us = :user, cpu_system_us = :system, peak_memory = :memory, result = :result
+        WHERE run_id = :run AND finished_at IS NULL
+        RETURNING job, started_at";
+    let params = named_params! {
+        ":status": finish.status.as_str(),
+        ":reason": finish.reason.map(Reason::as_str),
+        ":detail": finish.detail,
+        ":at": finish.at.as_micros(),
+        ":duration": finish.duration.map(micros),
+        ":code": code,
+        ":signal": signal,
+        ":user": usage.map(|usage| micros(usage.user)),
+        ":system": usage.map(|usage| micros(usage.system)),
+        ":memory": usage.map(|usage| signed(usage.peak_memory)),
+        ":result": finish.result,
+        ":run": signed(finish.run.0),
+    };
+    let job_and_start = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let ended = w.prepare(sql)?.query_row(params, job_and_start).optional()?;
+    let Some((job, started_at)): Option<(String, Option<i64>)> = ended else { return Ok(Outcome::Refused) };
+    count(w, &job, finish.status.as_str(), 1)?;
+    remember_end(w, &job, started_at.is_some(), finish)?;
+    Ok(Outcome::Applied)
+}
+
+/// Keeps with the job how its last run ended, as the scheduler does in memory: a run that could not be
+/// started or was lost counts, one that was cancelled says nothing about the job.
+fn remember_end(w: &Writing<'_>, job: &str, started: bool, finish: &Finish) -> Result<(), rusqlite::Error> {
+    match finish.status {
+        RunStatus::Succeeded => {
+            let sql = "UPDATE jobs SET well = 1, last_success = ?2 WHERE name = ?1";
+            w.run(sql, params![job, finish.at.as_micros()])?;
+        }
+        RunStatus::Failed | RunStatus::Lost => {
+            w.run("UPDATE jobs SET well = 0 WHERE name = ?1", [job])?;
+        }
+        RunStatus::TimedOut if started => {
+            w.run("UPDATE jobs SET well = 0 WHERE name = ?1", [job])?;
+        }
+        RunStatus::TimedOut
+        | RunStatus::Cancelled
+        | RunStatus::Missed
+        | RunStatus::Skipped
+        | RunStatus::Queued
+        | RunStatus::Running
+        | RunStatus::Retrying => {}
+    }
+    Ok(())
+}
+
+/// Cuts rows of fire times back, or deletes them, so that those fire times can be claimed when they come.
+pub(super) fn retract(w: &Writing<'_>, job: &Name, rows: &[Retraction]) -> Written {
+    for row in rows {
+        let id = signed(row.run.0);
+        let find = "SELECT status, occurrences FROM runs
+            WHERE run_id = ?1 AND job = ?2 AND status IN ('missed', 'skipped')";
+        let found = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?));
+        let found = w.prepare(find)?.query_row(params![id, job.as_str()], found).optional()?;
+        let Some((status, before)) = found else { continue };
+        let after = match row.remains {
+            Some((last, count)) => {
+                cut(w, id, last, signed(count))?;
+                signed(count)
+            }
+            None => {
+                w.run("DELETE FROM runs WHERE run_id = ?1", [id])?;
+                0
+            }
+        };
+        count(w, job.as_str(), &status, after.saturating_sub(before))?;
+    }
+    Ok(Outcome::Applied)
+}
+
+fn cut(w: &Writing<'_>, run: i64, last: Timestamp, count: i64) -> Result<(), rusqlite::Error> {
+    let sql = "UPDATE OR IGNORE runs SET fire_time = ?2, occurrences = ?3 WHERE run_id = ?1";
+    if !w.run(sql, params![run, last.as_micros(), count])? {
+        // A run has its own row for that fire time: the range ends right before it.
+        let before = last.as_micros().saturating_sub(1);
+        w.run(sql, params![run, before, count])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! The life of one row, every column of it.
+
+use std::time::Duration;
+
+use super::{apply, at, claim_of, finish_of, memory, name};
+use crate::core::change::{Change, Claim, Finish};
+use crate::core::run::{Exit, ProcessMark, Reason, RunId, RunStatus, Source, Usage};
+use crate::core::trigger::FireNote;
+use crate::store::{RunRow, Store};
+
+const RUN: RunId = RunId(7);
+
+fn rich_claim() -> Claim {
+    Claim {
+        attempts: 3,
+        coalesced: 4,
+        note: Some(FireNote::Gap),
+        priority: -5,
+        args: vec!["--force".to_owned(), "\"ä\n".to_owned()],
+        due_at: at(65),
+        ..claim_of(RUN.0, "a", 60)
+    }
+}
+
+fn queued() -> RunRow {
+    RunRow {
+        run: RUN,
+        job: name("a"),
+        fire_time: Some(at(60)),
+        first_fire_time: None,
+        occurrences: 1,
+        status: RunStatus::Queued,
+        reason: None,
+        detail: None,
+        source: Source::Schedule,
+        attempt: 0,
+        attempts: 3,
+        queued_at: at(60),
+        due_at: at(65),
+        started_at: None,
+        finished_at: None,
+        retry_at: None,
+        duration: None,
+        exit: None,
+        process: None,
+        boot_id: Some("boot-1".to_owned()),
+        host: "thor".to_owned(),
+        coalesced: 4,
+        note: Some(FireNote::Gap),
+        priority: -5,
+        args: vec!["--force".to_owned(), "\"ä\n".to_owned()],
+        usage: None,
+        result: None,
+    }
+}
+
+fn running() -> RunRow {
+    RunRow {
+        status: RunStatus::Running,
+        attempt: 1,
+        started_at: Some(at(66)),
+        process: Some(ProcessMark { pid: 99, start_ticks: 123_456 }),
+        boot_id: Some("boot-2".to_owned()),
+        ..queued()
+    }
+}
+
+/// A store of the second boot in which the run of the first has started.
+fn with_running() -> Store {
+    let mut store = memory();
+    apply(&mut store, &[Change::Claim(rich_claim())]);
+    store.session.boot_id = "boot-2".to_owned();
+    apply(&mut store, &[Change::Started { run: RUN, attempt: 1, at: at(66), process: running().process }]);
+    store
+}
+
+fn retrying() -> Change {
+    Change::Retrying {
+        run: RUN,
+        attempt: 1,
+        retry_at: at(90),
+        reason: Reason::Signal,
+        detail: Some("signal 9".to_owned()),
+        exit: Some(Exit::Signal(9)),
+    }
+}
+
+#[track_caller]
+fn unfinished_is(store: &Store, expected: RunRow) {
+    assert_eq!(store.load().unwrap().unfinished, [expected]);
+}
+
+#[test]
+fn p2_a_claim_comes_back_as_it_was() {
+    let mut store = memory();
+    apply(&mut store, &[Change::Claim(rich_claim())]);
+    unfinished_is(&store, queued());
+}
+
+#[test]
+fn p3_a_running_run_comes_back_with_its_process_and_boot() {
+    unfinished_is(&with_running(), running());
+}
+
+#[test]
+fn a_waiting_run_comes_back_with_its_failure_and_its_next_start() {
+    let mut store = with_running();
+    apply(&mut store, &[retrying()]);
+    let waiting = RunRow {
+        status: RunStatus::Retrying,
+        retry_at: Some(at(90)),
+        reason: Some(Reason::Signal),
+        detail: Some("signal 9".to_owned()),
+        exit: Some(Exit::Signal(9)),
+        ..running()
+    };
+    unfinished_is(&store, waiting);
+}
+
+#[test]
+fn the_next_attempt_leaves_the_first_start() {
+    let mut store = with_running();
+    apply(&mut store, &[retrying(), Change::Started { run: RUN, attempt: 2, at: at(91), process: None }]);
+    unfinished_is(&store, RunRow { attempt: 2, process: None, ..running() });
+}
+
+#[test]
+fn the_end_is_written_down_in_full() {
+    let mut store = with_running();
+    let usage = Usage {
+        user: Duration::from_micros(1_500_000),
+        system: Duration::from_micros(7),
+        peak_memory: 1 << 40,
+    };
+    let finish = Finish {
+        reason: Some(Reason::ExitCode),
+        detail: Some("exit code 3".to_owned()),
+        duration: Some(Duration::from_millis(26_001)),
+        exit: Some(Exit::Code(3)),
+        usage: Some(usage),
+        result: Some("{}".to_owned()),
+        ..finish_of(RUN.0, RunStatus::Failed, 92)
+    };
+    apply(&mut store, &[Change::Finished(finish)]);
+    let ended = RunRow {
+        status: RunStatus::Failed,
+        reason: Some(Reason::ExitCode),
+        detail: Some("exit code 3".to_owned()),
+        finished_at: Some(at(92)),
+        duration: Some(Duration::from_millis(26_001)),
+        exit: Some(Exit::Code(3)),
+        usage: Some(usage),
+        result: Some("{}".to_owned()),
+        ..running()
+    };
+    assert_eq!(store.reader().run(RUN).unwrap(), Some(ended));
+    assert_eq!(store.load().unwrap().unfinished, []);
+}

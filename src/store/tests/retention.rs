@@ -1,0 +1,144 @@
+//! What goes and what stays.
+
+use std::time::Duration;
+
+use super::{apply, at, claim, manual, memory, name, whole};
+use crate::core::change::{Actor, Change, Revision, StepRecord};
+use crate::core::event::{Event, EventKind};
+use crate::core::instant::Timestamp;
+use crate::core::job::Keep;
+use crate::core::run::{RunId, RunStatus};
+use crate::store::retention::{EVENT_AGE, KEPT_EVENTS, KEPT_REVISIONS};
+use crate::store::{EventFilter, HistoryFilter, Store};
+
+const FOREVER: Duration = Duration::from_secs(u64::MAX / 4);
+
+fn ledger(runs: u64) -> Store {
+    let mut store = memory();
+    for run in 1..=runs {
+        apply(&mut store, &whole(run, "a", i64::try_from(run).unwrap() * 60, RunStatus::Succeeded));
+    }
+    store
+}
+
+fn left(store: &Store) -> Vec<u64> {
+    let rows = store.reader().history(&HistoryFilter::default()).unwrap();
+    rows.into_iter().map(|row| row.run.0).collect()
+}
+
+fn prune(store: &mut Store, keep: Keep, now: Timestamp, limit: usize) -> Vec<u64> {
+    let gone = store.prune(&name("a"), keep, now, limit).unwrap();
+    gone.into_iter().map(|(_, run)| run.0).collect()
+}
+
+#[test]
+fn rows_beyond_the_number_go_oldest_first_in_pieces() {
+    let mut store = ledger(10);
+    let keep = Keep { runs: 3, age: FOREVER };
+    assert_eq!(prune(&mut store, keep, at(9999), 5), [1, 2, 3, 4, 5]);
+    assert_eq!(prune(&mut store, keep, at(9999), 5), [6, 7]);
+    assert_eq!(prune(&mut store, keep, at(9999), 5), [0; 0]);
+    assert_eq!(left(&store), [10, 9, 8]);
+    let counts = store.reader().counts_of(&name("a")).unwrap();
+    assert_eq!(counts.get(&RunStatus::Succeeded), Some(&10), "counts outlive the rows");
+}
+
+#[test]
+fn rows_beyond_the_age_go() {
+    let mut store = ledger(10);
+    let keep = Keep { runs: 100, age: Duration::from_secs(60) };
+    // Run n is over at 60 n + 1.
+    assert_eq!(prune(&mut store, keep, at(6 * 60 + 1), 100), [1, 2, 3, 4]);
+    assert_eq!(prune(&mut store, keep, at(6 * 60 + 2), 100), [5]);
+}
+
+#[test]
+fn what_is_not_over_and_other_jobs_stay() {
+    let mut store = ledger(2);
+    apply(&mut store, &[claim(3, "a", 180), manual(4, "b", 1)]);
+    apply(&mut store, &whole(5, "b", 60, RunStatus::Failed));
+    let keep = Keep { runs: 0, age: Duration::ZERO };
+    assert_eq!(prune(&mut store, keep, at(9999), 100), [1, 2]);
+    assert_eq!(left(&store), [5, 4, 3]);
+}
+
+#[test]
+fn t8_rows_after_the_cursor_keep_their_fire_times_from_running_again() {
+    let mut store = ledger(10);
+    apply(&mut store, &[Change::Cursor { job: name("a"), cursor: at(240) }]);
+    let keep = Keep { runs: 0, age: Duration::ZERO };
+    assert_eq!(prune(&mut store, keep, at(9999), 100), [1, 2, 3, 4]);
+}
+
+#[test]
+fn steps_go_with_their_run() {
+    let mut store = ledger(2);
+    let step = StepRecord {
+        attempt: 1,
+        position: 0,
+        name: "s".to_owned(),
+        status: RunStatus::Succeeded,
+        started_at: None,
+        duration: None,
+        exit: None,
+        output_offset: None,
+        detail: None,
+    };
+    for run in [1, 2] {
+        apply(&mut store, &[Change::Step { run: RunId(run), step: step.clone() }]);
+    }
+    prune(&mut store, Keep { runs: 1, age: FOREVER }, at(9999), 100);
+    assert!(store.reader().steps(RunId(1)).unwrap().is_empty());
+    assert_eq!(store.reader().steps(RunId(2)).unwrap().len(), 1);
+}
+
+#[test]
+fn a_row_beyond_number_and_age_is_named_once() {
+    let mut store = ledger(10);
+    assert_eq!(
+        prune(&mut store, Keep { runs: 5, age: Duration::ZERO }, at(9999), 100),
+        (1..=10).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn old_events_go_by_age() {
+    let mut store = memory();
+    let changes: Vec<Change> =
+        (1..=20).map(|n| Change::Event(Event::new(at(n), EventKind::RunQueued))).collect();
+    apply(&mut store, &changes);
+    let now = at(11).plus(EVENT_AGE);
+    assert!(store.trim(now, 4).unwrap());
+    assert!(store.trim(now, 4).unwrap());
+    assert!(!store.trim(now, 4).unwrap());
+    let left = store.reader().events(&EventFilter::default()).unwrap();
+    assert_eq!(left.first().unwrap().seq, 11);
+    assert_eq!(store.reader().last_seq().unwrap(), 20);
+}
+
+#[test]
+fn old_events_and_revisions_go_by_number() {
+    let mut store = memory();
+    apply(&mut store, &[Change::Event(Event::new(at(1), EventKind::RunQueued))]);
+    let revision = Revision {
+        at: at(1),
+        action: EventKind::JobEdited,
+        job: name("a"),
+        before: None,
+        after: None,
+        by: Actor::JobFile,
+    };
+    apply(&mut store, &[Change::Revision(revision.clone())]);
+    // As if as many as are kept had come since.
+    let skip = format!(
+        "UPDATE sqlite_sequence SET seq = {KEPT_EVENTS} WHERE name = 'events';
+         UPDATE sqlite_sequence SET seq = {KEPT_REVISIONS} WHERE name = 'revisions'"
+    );
+    store.reader.conn.execute_batch(&skip).unwrap();
+    apply(&mut store, &[Change::Event(Event::new(at(1), EventKind::RunQueued)), Change::Revision(revision)]);
+    store.trim(at(1), 10).unwrap();
+    let events = store.reader().events(&EventFilter::default()).unwrap();
+    assert_eq!(events.iter().map(|event| event.seq).collect::<Vec<_>>(), [KEPT_EVENTS + 1]);
+    let revisions = store.reader().revisions(None, 10).unwrap();
+    assert_eq!(revisions.iter().map(|row| row.id).collect::<Vec<_>>(), [KEPT_REVISIONS + 1]);
+}

@@ -1,0 +1,349 @@
+//! The store's thread: commits what is pending, and keeps trying when the disk does not take it.
+//!
+//! Work comes in through a channel. Everything that is pending is committed in one transaction; between
+//! commits old rows are deleted in small pieces. When a commit fails the work is kept, in order, and tried
+//! again until it works: nothing is lost but by the death of the process, and what it held was not yet
+//! acknowledged to anyone.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::backup::BackupError;
+use super::changes;
+use super::commit::{CommitError, Outcome};
+use super::open::Store;
+use super::outbox::{self, Delivery};
+use super::reader::Reader;
+use crate::core::change::Change;
+use crate::core::instant::Timestamp;
+use crate::core::job::Keep;
+use crate::core::name::Name;
+use crate::core::run::RunId;
+
+/// The most changes in one transaction, unless one submission alone has more.
+const GROUP: usize = 10_000;
+
+/// How many rows retention deletes at once.
+const PIECE: usize = 200;
+
+/// The longest pause between two tries, as a multiple of the first.
+const LONGEST_PAUSE: u32 = 16;
+
+/// How often the last commit is tried again when the writer is to end.
+const LAST_TRIES: u32 = 3;
+
+/// What the store's thread has to say.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Report {
+    /// What was submitted under this token is durable.
+    Committed {
+        /// The token.
+        token: u64,
+        /// What became of each change, in their order.
+        outcomes: Vec<Outcome>,
+    },
+    /// The store cannot be written; said once until it recovers.
+    Degraded {
+        /// Why, as SQLite says it.
+        error: String,
+    },
+    /// The store can be written again.
+    Recovered,
+    /// Retention has deleted these rows of a job; their output may go too.
+    Pruned {
+        /// The job.
+        job: Name,
+        /// The rows.
+        runs: Vec<RunId>,
+    },
+}
+
+/// The store on its own thread. When it is dropped, what is pending is committed and the log folded back
+/// into the database; this waits for it.
+#[derive(Debug)]
+pub struct WriterHandle {
+    /// `None` only while it is dropped: a closed channel tells the thread to end.
+    sender: Option<Sender<Work>>,
+    thread: Option<JoinHandle<()>>,
+    dir: Option<PathBuf>,
+}
+
+enum Work {
+    Submit(Submission),
+    Deliver(u64, Delivery),
+    Prune { job: Name, keep: Keep, now: Timestamp },
+    Trim { now: Timestamp },
+}
+
+struct Submission {
+    token: u64,
+    changes: Vec<Change>,
+}
+
+/// What a commit is made of, in the order in which it came.
+enum Pending {
+    Submission(Submission),
+    Delivery(u64, Delivery),
+}
+
+/// Deleting that is still to do.
+enum Chore {
+    Prune { job: Name, keep: Keep, now: Timestamp },
+    Trim { now: Timestamp },
+}
+
+impl WriterHandle {
+    /// Gives the store to a new thread, which tells `report` what it has done, from that thread.
+    ///
+    /// `retry` is the first pause after a commit that failed; pauses double up to 16 times as much.
+    pub fn spawn(store: Store, retry: Duration, report: impl Fn(Report) + Send + 'static) -> WriterHandle {
+        let (sender, receiver) = mpsc::channel();
+        let dir = store.dir.clone();
+        let thread = thread::spawn(move || {
+            let mut writer = Writer {
+                store,
+                receiver,
+                report,
+                retry,
+                failures: 0,
+                pending: VecDeque::new(),
+                chores: VecDeque::new(),
+            };
+            writer.work();
+        });
+        WriterHandle { sender: Some(sender), thread: Some(thread), dir }
+    }
+
+    /// Hands over changes to commit; [`Report::Committed`] with this token says when they are durable.
+    /// Submissions are committed in their order, several of them together.
+    pub fn submit(&self, token: u64, changes: Vec<Change>) {
+        self.send(Work::Submit(Submission { token, changes }));
+    }
+
+    /// Writes down how the delivery of a notice ended, with the next commit.
+    pub fn deliver(&self, id: u64, delivery: Delivery) {
+        self.send(Work::Deliver(id, delivery));
+    }
+
+    /// Deletes final rows of a job beyond what it keeps, piece by piece between commits;
+    /// [`Report::Pruned`] says which.
+    pub fn prune(&self, job: Name, keep: Keep, now: Timestamp) {
+        self.send(Work::Prune { job, keep, now });
+    }
+
+    /// Deletes old events and changes of the job set, piece by piece between commits.
+    pub fn trim(&self, now: Timestamp) {
+        self.send(Work::Trim { now });
+    }
+
+    /// Copies the store to a new file on a thread of its own, while commits go on, and tells `done`.
+    pub fn backup(&self, to: PathBuf, done: impl FnOnce(Result<(), BackupError>) + Send + 'static) {
+        let dir = self.dir.clone();
+        thread::spawn(move || {
+            let copied = || {
+                let dir = dir.ok_or(BackupError::Nothing)?;
+                Reader::open(&dir)?.ok_or(BackupError::Nothing)?.backup(&to)
+            };
+            done(copied());
+        });
+    }
+
+    fn send(&self, work: Work) {
+        if let Some(sender) = &self.sender {
+            // The thread ends only when the channel is closed, unless `report` has panicked; then there is
+            // nobody left who could be told.
+            let _ = sender.send(work);
+        }
+    }
+}
+
+impl Drop for WriterHandle {
+    fn drop(&mut self) {
+        self.sender = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic of `report` has been printed by its thread; there is nothing left to do about it.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Writer<R> {
+    store: Store,
+    receiver: Receiver<Work>,
+    report: R,
+    retry: Duration,
+    /// Commits that have failed in a row.
+    failures: u32,
+    pending: VecDeque<Pending>,
+    chores: VecDeque<Chore>,
+}
+
+impl<R: Fn(Report)> Writer<R> {
+    fn work(&mut self) {
+        while self.wait() {
+            self.take_what_is_there();
+            if self.pending.is_empty() {
+                self.do_a_piece();
+            } else {
+                self.commit();
+            }
+        }
+        for _ in 0..=LAST_TRIES {
+            while !self.pending.is_empty() && self.commit() {}
+            if self.pending.is_empty() {
+                break;
+            }
+            thread::sleep(self.retry);
+        }
+        self.store.fold_log();
+    }
+
+    /// Waits until there is something to do; false = the channel is closed.
+    fn wait(&mut self) -> bool {
+        if self.failures > 0 {
+            return self.pause();
+        }
+        if !self.pending.is_empty() || !self.chores.is_empty() {
+            return true;
+        }
+        match self.receiver.recv() {
+            Ok(work) => {
+                self.take(work);
+                true
+            }
+            Err(mpsc::RecvError) => false,
+        }
+    }
+
+    /// Sits out the pause after a failure; what comes meanwhile joins what is pending.
+    fn pause(&mut self) -> bool {
+        let doublings = self.failures.saturating_sub(1).min(LONGEST_PAUSE.ilog2());
+        let pause = self.retry.saturating_mul(1 << doublings);
+        match self.receiver.recv_timeout(pause) {
+            Ok(work) => {
+                // New work shortens the pause, but no more than one try is made in the shortest one.
+                self.take(work);
+                thread::sleep(self.retry);
+                true
+            }
+            Err(RecvTimeoutError::Timeout) => true,
+            Err(RecvTimeoutError::Disconnected) => false,
+        }
+    }
+
+    fn take_what_is_there(&mut self) {
+        while let Ok(work) = self.receiver.try_recv() {
+            self.take(work);
+        }
+    }
+
+    fn take(&mut self, work: Work) {
+        match work {
+            Work::Submit(submission) => self.pending.push_back(Pending::Submission(submission)),
+            Work::Deliver(id, delivery) => self.pending.push_back(Pending::Delivery(id, delivery)),
+            Work::Prune { job, keep, now } => self.chores.push_back(Chore::Prune { job, keep, now }),
+            Work::Trim { now } => self.chores.push_back(Chore::Trim { now }),
+        }
+    }
+
+    /// Commits what is pending, up to the size of a group; says whether that worked.
+    fn commit(&mut self) -> bool {
+        let group = self.group();
+        let batch: Vec<&Pending> = self.pending.iter().take(group).collect();
+        let committed = self.store.transact(|w| {
+            let mut outcomes = Vec::with_capacity(batch.len());
+            for pending in batch {
+                outcomes.push(match pending {
+                    Pending::Submission(Submission { changes, .. }) => {
+                        changes.iter().map(|change| changes::apply(w, change)).collect::<Result<_, _>>()?
+                    }
+                    Pending::Delivery(id, delivery) => {
+                        outbox::record(w, *id, *delivery)?;
+                        Vec::new()
+                    }
+                });
+            }
+            Ok(outcomes)
+        });
+        match committed {
+            Ok(outcomes) => {
+                self.succeeded();
+                for (pending, outcomes) in self.pending.drain(..group).zip(outcomes) {
+                    if let Pending::Submission(Submission { token, .. }) = pending {
+                        (self.report)(Report::Committed { token, outcomes });
+                    }
+                }
+                true
+            }
+            Err(error) => {
+                self.failed(&CommitError::from(error));
+                false
+            }
+        }
+    }
+
+    /// Returns how many pending items go into the next transaction: at least one.
+    fn group(&self) -> usize {
+        let mut changes = 0_usize;
+        let fits = self.pending.iter().take_while(|pending| {
+            changes = changes.saturating_add(match pending {
+                Pending::Submission(submission) => submission.changes.len(),
+                Pending::Delivery(..) => 1,
+            });
+            changes <= GROUP
+        });
+        fits.count().max(1)
+    }
+
+    fn do_a_piece(&mut self) {
+        let Some(chore) = self.chores.pop_front() else { return };
+        let done = match &chore {
+            Chore::Prune { job, keep, now } => self.store.prune(job, *keep, *now, PIECE).map(|runs| {
+                let more = runs.len() >= PIECE;
+                if !runs.is_empty() {
+                    let runs = runs.into_iter().map(|(_, run)| run).collect();
+                    (self.report)(Report::Pruned { job: job.clone(), runs });
+                }
+                more
+            }),
+            Chore::Trim { now } => self.store.trim(*now, PIECE),
+        };
+        match done {
+            Ok(more) => {
+                self.succeeded();
+                if more {
+                    self.chores.push_front(chore);
+                }
+            }
+            Err(error) => {
+                self.chores.push_front(chore);
+                self.failed(&error);
+            }
+        }
+    }
+
+    fn succeeded(&mut self) {
+        if self.failures > 0 {
+            self.failures = 0;
+            (self.report)(Report::Recovered);
+        }
+    }
+
+    fn failed(&mut self, error: &CommitError) {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures == 1 {
+            (self.report)(Report::Degraded { error: error.to_string() });
+        }
+    }
+}
+
+impl Store {
+    /// Folds the write-ahead log back into the database, so that a clean stop leaves one complete file.
+    fn fold_log(&self) {
+        // A reader may be in the way; the log then stays and is folded by whoever comes next.
+        let _ = self.reader.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    }
+}
