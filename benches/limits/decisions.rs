@@ -98,6 +98,7 @@ impl Clockwork {
             heartbeat: None,
             next_run: 1,
             boot_id: String::new(),
+            starting: true,
         };
         let now = Now { wall: START, mono: Monotonic::from_duration(Duration::ZERO) };
         let (scheduler, _) = Scheduler::new(boot, now);

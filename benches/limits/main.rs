@@ -2,12 +2,15 @@
 //!
 //! `cargo bench --bench limits` runs the short form, under two minutes on two cores;
 //! `cargo bench --bench limits -- --long` measures more rounds and the larger sizes. Words after the options
-//! choose sections: `fires decisions starts loading`.
+//! choose sections: `fires decisions claims starts loading burst`.
 //!
 //! Every figure of jobctl is measured in turn with a limit: the least that any program would have to do for
 //! the same result on this machine. Seconds differ from machine to machine and from minute to minute; the
 //! ratio is what is held against a target. Nothing is asserted here.
 
+mod burst;
+mod child;
+mod claims;
 mod decisions;
 mod fires;
 mod loading;
@@ -43,20 +46,18 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 type Section = fn(Form) -> Outcome<()>;
 
-const SECTIONS: [(&str, Section); 4] = [
+const SECTIONS: [(&str, Section); 6] = [
     ("fires", fires::section),
     ("decisions", decisions::section),
+    ("claims", claims::section),
     ("starts", starts::section),
     ("loading", loading::section),
+    ("burst", burst::section),
 ];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let outcome = match loading::Child::parse(&arguments) {
-        Some(child) => child.run(),
-        None => run(&arguments),
-    };
-    match outcome {
+    match child::run(&arguments).unwrap_or_else(|| run(&arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("limits: {error}");

@@ -25,6 +25,15 @@ pub(crate) fn in_turn(
 ) -> Outcome<Compared> {
     ours()?;
     limit()?;
+    in_turn_cold(rounds, ours, limit)
+}
+
+/// Measures two sides A B A B; every round counts.
+pub(crate) fn in_turn_cold(
+    rounds: usize,
+    mut ours: impl FnMut() -> Outcome<f64>,
+    mut limit: impl FnMut() -> Outcome<f64>,
+) -> Outcome<Compared> {
     let mut pairs = Vec::with_capacity(rounds);
     for _ in 0..rounds {
         pairs.push((ours()?, limit()?));

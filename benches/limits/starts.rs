@@ -160,7 +160,8 @@ fn bare_batch(words: &[&CStr]) -> io::Result<()> {
     Ok(())
 }
 
-fn bare_start(words: &[&CStr]) -> io::Result<libc::pid_t> {
+/// Starts a program with the least that the C library offers for it.
+pub(crate) fn bare_start(words: &[&CStr]) -> io::Result<libc::pid_t> {
     unsafe extern "C" {
         static environ: *const *mut c_char;
     }
