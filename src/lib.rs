@@ -4,6 +4,7 @@ pub mod client;
 pub mod core;
 pub mod daemon;
 pub mod jobfile;
+pub mod notify;
 pub mod process;
 pub mod protocol;
 pub mod store;

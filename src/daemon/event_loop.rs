@@ -74,6 +74,10 @@ struct Start {
 struct Pending {
     /// Which of its changes claim which runs.
     claims: Vec<(usize, RunId)>,
+    /// Events in it that somebody wants to hear of, with their places.
+    events: Vec<(usize, Event)>,
+    /// True: it puts something into the outbox.
+    notices: bool,
 }
 
 /// What the loop was woken by.
@@ -290,10 +294,22 @@ impl EventLoop {
 
     /// Queues a change for the next submission.
     pub(super) fn write(&mut self, change: Change) {
-        if let Change::Claim(claim) = &change {
-            self.pending.entry(self.next_token).or_default().claims.push((self.batch.len(), claim.run));
+        let place = self.batch.len();
+        match &change {
+            Change::Claim(claim) => self.at_hand().claims.push((place, claim.run)),
+            Change::Notify(_) => self.at_hand().notices = true,
+            Change::Event(event) if !self.service.event_hooks.is_empty() => {
+                let event = event.clone();
+                self.at_hand().events.push((place, event));
+            }
+            _ => {}
         }
         self.batch.push(change);
+    }
+
+    /// Returns what is noted about the submission at hand.
+    fn at_hand(&mut self) -> &mut Pending {
+        self.pending.entry(self.next_token).or_default()
     }
 
     /// Answers once everything decided so far is durable and carried out.
@@ -334,6 +350,13 @@ impl EventLoop {
                     (run, matches!(outcomes.get(index), Some(Outcome::Applied)))
                 };
                 let claims: Vec<(RunId, bool)> = pending.claims.into_iter().map(word).collect();
+                let applied = |place: usize| matches!(outcomes.get(place), Some(Outcome::Applied));
+                for (_, event) in pending.events.iter().filter(|(place, _)| applied(*place)) {
+                    self.service.event_hooks.tell(event);
+                }
+                if pending.notices {
+                    self.service.notifier.look();
+                }
                 self.service.committed();
                 if !claims.is_empty() {
                     self.feed(Input::Claimed(claims));

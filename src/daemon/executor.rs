@@ -93,6 +93,11 @@ impl Executor {
         self.zone = zone;
     }
 
+    /// Returns what every program is started with.
+    pub(super) fn inherited(&self) -> &Inherited {
+        &self.inherited
+    }
+
     /// Returns where the output of runs goes.
     pub(super) fn logs(&self) -> &Logs {
         &self.logs

@@ -8,9 +8,11 @@
 pub mod boot;
 pub mod catalogue;
 pub mod clock;
+mod event_hooks;
 mod event_loop;
 mod executor;
 pub mod listener;
+mod notifier;
 mod output;
 mod queries;
 mod run;

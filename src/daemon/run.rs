@@ -9,14 +9,17 @@ use tokio::sync::mpsc;
 use super::boot::{self, Scene};
 use super::catalogue::{Catalogue, CatalogueError};
 use super::clock;
+use super::event_hooks::EventHooks;
 use super::event_loop::{Channels, EventLoop};
 use super::executor::Executor;
 use super::listener::{BindError, Listener};
+use super::notifier::Notifier;
 use super::queries::Queries;
 use super::service::{Identity, Service};
 use super::supervisor::Supervisor;
 use crate::core::event::EventKind;
 use crate::core::scheduler::{Evidence, Scheduler};
+use crate::notify::Courier;
 use crate::process::{self, Logs};
 use crate::store::{EventFilter, Loaded, OpenError, QueryError, Reader, Session, Store, WriterHandle};
 use crate::zoneinfo;
@@ -94,6 +97,18 @@ async fn serve(options: &Options) -> Result<(), RunError> {
     let store = WriterHandle::spawn(store, settings.daemon.store_retry, move |said| drop(report.send(said)));
     let (back, tasks) = mpsc::unbounded_channel();
     let queries = Queries::start(options.state_dir.clone(), back);
+    let courier = Courier::new(executor.inherited().vars());
+    let zone = catalogue.zone().clone();
+    let notifiers = settings.notifiers.clone();
+    let notifier = Notifier::start(
+        courier.clone(),
+        notifiers,
+        zone.clone(),
+        &options.state_dir,
+        host.clone(),
+        queries.clone(),
+    );
+    let event_hooks = EventHooks::start(&courier, settings.event_hooks.clone(), zone);
     let identity = Identity {
         started_at: clock::now().wall,
         host,
@@ -102,7 +117,8 @@ async fn serve(options: &Options) -> Result<(), RunError> {
     };
     let (scheduler, first, executor) = begin(options, &catalogue, loaded, &boot_id, executor)?;
     tracing::info!(jobs = catalogue.jobs().len(), socket = %options.socket.display(), "ready");
-    let service = Service::new(catalogue, queries, executor.logs().clone(), identity);
+    let logs = executor.logs().clone();
+    let service = Service::new(catalogue, notifier, event_hooks, queries, logs, identity);
     let channels = Channels { reports, adopted_ends, clients, tasks };
     let event_loop =
         EventLoop::new(scheduler, executor, service, Supervisor::new(), store, listener, channels)

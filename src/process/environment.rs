@@ -157,6 +157,11 @@ impl Inherited {
         Inherited::new(entries, state_dir)
     }
 
+    /// Returns what is handed on to jobs, and to every other program the daemon runs.
+    pub fn vars(&self) -> impl Iterator<Item = (OsString, OsString)> {
+        self.vars.iter().map(|(name, value)| (name.clone(), value.clone()))
+    }
+
     /// Returns what is handed on, as such a block; whoever stores it gives `exec` the daemon's environment.
     pub fn to_block(&self) -> Vec<u8> {
         let mut block = Vec::new();

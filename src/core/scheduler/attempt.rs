@@ -4,9 +4,10 @@ use super::io::{Effect, Effects};
 use super::live::{Cause, Child, Dying, Ending, Failure, Progress, Stand, Verdict};
 use super::plan::{self, Place, StageKind};
 use super::{MonoTimer, Scheduler};
-use crate::core::change::{Change, StepRecord};
+use crate::core::change::{Change, Notice, NoticeKind, StepRecord};
 use crate::core::event::{Event, EventKind};
 use crate::core::instant::Now;
+use crate::core::job::NotifyWhen;
 use crate::core::run::{Exit, ProcessMark, Reason, RunEvent, RunId, RunStatus, Usage, transition};
 
 /// SIGKILL, the same number on every Linux (signal(7)).
@@ -113,6 +114,18 @@ impl Scheduler {
             run.status = status;
         }
         fx.commit(Change::Started { run: id, attempt: run.attempt, at: now.wall, process });
+        if first_of_run {
+            let always = run.job.policy.notify.iter().filter(|rule| rule.when == NotifyWhen::Always);
+            for rule in always {
+                fx.commit(Change::Notify(Notice {
+                    notifier: rule.notifier.clone(),
+                    job: run.job.name.clone(),
+                    run: Some(id),
+                    at: now.wall,
+                    kind: NoticeKind::Started,
+                }));
+            }
+        }
         if first_of_attempt {
             let event = super::due::run_event(run, EventKind::RunStarted, now);
             fx.event(event);

@@ -202,3 +202,95 @@ pub fn raise_descriptor_limit() -> io::Result<Rlimit> {
     rustix::process::setrlimit(Resource::Nofile, raised)?;
     Ok(before)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+
+    use super::BindError;
+    use crate::daemon::listener::Listener;
+
+    fn mode(path: &Path) -> u32 {
+        fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn the_socket_is_for_its_user_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run/jobctl/socket");
+        let listener = Listener::bind(&path, None).unwrap();
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+        assert_eq!(mode(&path.with_extension("lock")), 0o600);
+        listener.close();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_group_may_be_let_in() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("jobctl/socket");
+        let group = uzers::get_current_groupname().unwrap();
+        let _listener = Listener::bind(&path, group.to_str()).unwrap();
+        assert_eq!(mode(&path), 0o660);
+        assert_eq!(mode(path.parent().unwrap()), 0o710);
+        let unknown = Listener::bind(&directory.path().join("other"), Some("no-such-group"));
+        assert!(matches!(unknown, Err(BindError::NoSuchGroup { .. })), "{unknown:?}");
+    }
+
+    #[test]
+    fn a_directory_that_is_there_keeps_its_mode() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = directory.path().join("home");
+        fs::create_dir(&home).unwrap();
+        fs::set_permissions(&home, fs::Permissions::from_mode(0o750)).unwrap();
+        let group = uzers::get_current_groupname().unwrap();
+        let _listener = Listener::bind(&home.join("socket"), group.to_str()).unwrap();
+        assert_eq!(mode(&home), 0o750);
+    }
+
+    #[test]
+    fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(path.exists(), "left over by a process that was killed");
+        let first = Listener::bind(&path, None).unwrap();
+        let second = Listener::bind(&path, None);
+        assert!(matches!(second, Err(BindError::InUse { .. })), "{second:?}");
+        std::os::unix::net::UnixStream::connect(&path).unwrap();
+        drop(first);
+        drop(Listener::bind(&path, None).unwrap());
+
+        let _foreign = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let third = Listener::bind(&path, None);
+        assert!(matches!(third, Err(BindError::InUse { .. })), "a program that takes no lock: {third:?}");
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn what_is_no_socket_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        fs::write(&path, "dear").unwrap();
+        assert!(matches!(Listener::bind(&path, None), Err(BindError::NotASocket { .. })));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "dear");
+        let long = directory.path().join("x".repeat(120));
+        assert!(matches!(Listener::bind(&long, None), Err(BindError::PathTooLong { .. })));
+        let below = path.join("socket");
+        assert!(matches!(Listener::bind(&below, None), Err(BindError::Io { .. })));
+    }
+
+    #[test]
+    fn only_our_own_file_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let listener = Listener::bind(&path, None).unwrap();
+        fs::rename(&path, directory.path().join("kept")).unwrap();
+        fs::write(&path, "another").unwrap();
+        drop(listener);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "another");
+    }
+}

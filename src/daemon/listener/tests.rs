@@ -1,8 +1,6 @@
 //! Clients of every kind on real sockets.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -13,7 +11,7 @@ use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
 use super::access::{Access, Peer};
-use super::{BindError, Gone, Incoming, Limits, Listener, raise_descriptor_limit};
+use super::{Gone, Incoming, Limits, Listener, raise_descriptor_limit};
 use crate::client::{CallError, Client, ClientError};
 use crate::protocol::error::ServiceError;
 use crate::protocol::reply::{Done, Names};
@@ -145,7 +143,7 @@ async fn garbage_is_told_so_and_cut_off() {
 
 #[tokio::test]
 async fn a_frame_without_end_is_cut_off_at_the_limit() {
-    let service = service(limits());
+    let service = service(Limits { refusal: NEAR, ..limits() });
     let (mut reader, mut writer) = service.connect().await.into_split();
     let endless = tokio::spawn(async move {
         // Fails once the daemon has had enough.
@@ -384,88 +382,6 @@ async fn users_root_and_the_members_of_the_group_are_allowed() {
     assert!(!access.allows(peer(nobody_is_this, 8)).await);
     let root_group = Access { users: Vec::new(), group: Some(0) };
     assert!(root_group.allows(peer(0, 8)).await, "root's groups are looked up");
-}
-
-fn mode(path: &Path) -> u32 {
-    fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
-}
-
-#[test]
-fn the_socket_is_for_its_user_alone() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("run/jobctl/socket");
-    let listener = Listener::bind(&path, None).unwrap();
-    assert_eq!(mode(&path), 0o600);
-    assert_eq!(mode(path.parent().unwrap()), 0o700);
-    assert_eq!(mode(&path.with_extension("lock")), 0o600);
-    listener.close();
-    assert!(!path.exists());
-}
-
-#[test]
-fn a_group_may_be_let_in() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("jobctl/socket");
-    let group = uzers::get_current_groupname().unwrap();
-    let _listener = Listener::bind(&path, group.to_str()).unwrap();
-    assert_eq!(mode(&path), 0o660);
-    assert_eq!(mode(path.parent().unwrap()), 0o710);
-    let unknown = Listener::bind(&directory.path().join("other"), Some("no-such-group"));
-    assert!(matches!(unknown, Err(BindError::NoSuchGroup { .. })), "{unknown:?}");
-}
-
-#[test]
-fn a_directory_that_is_there_keeps_its_mode() {
-    let directory = tempfile::tempdir().unwrap();
-    let home = directory.path().join("home");
-    fs::create_dir(&home).unwrap();
-    fs::set_permissions(&home, fs::Permissions::from_mode(0o750)).unwrap();
-    let group = uzers::get_current_groupname().unwrap();
-    let _listener = Listener::bind(&home.join("socket"), group.to_str()).unwrap();
-    assert_eq!(mode(&home), 0o750);
-}
-
-#[test]
-fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("socket");
-    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-    assert!(path.exists(), "left over by a process that was killed");
-    let first = Listener::bind(&path, None).unwrap();
-    let second = Listener::bind(&path, None);
-    assert!(matches!(second, Err(BindError::InUse { .. })), "{second:?}");
-    std::os::unix::net::UnixStream::connect(&path).unwrap();
-    drop(first);
-    drop(Listener::bind(&path, None).unwrap());
-
-    let _foreign = std::os::unix::net::UnixListener::bind(&path).unwrap();
-    let third = Listener::bind(&path, None);
-    assert!(matches!(third, Err(BindError::InUse { .. })), "a program that takes no lock: {third:?}");
-    assert!(path.exists());
-}
-
-#[test]
-fn what_is_no_socket_is_left_alone() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("socket");
-    fs::write(&path, "dear").unwrap();
-    assert!(matches!(Listener::bind(&path, None), Err(BindError::NotASocket { .. })));
-    assert_eq!(fs::read_to_string(&path).unwrap(), "dear");
-    let long = directory.path().join("x".repeat(120));
-    assert!(matches!(Listener::bind(&long, None), Err(BindError::PathTooLong { .. })));
-    let below = path.join("socket");
-    assert!(matches!(Listener::bind(&below, None), Err(BindError::Io { .. })));
-}
-
-#[test]
-fn only_our_own_file_is_removed() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("socket");
-    let listener = Listener::bind(&path, None).unwrap();
-    fs::rename(&path, directory.path().join("kept")).unwrap();
-    fs::write(&path, "another").unwrap();
-    drop(listener);
-    assert_eq!(fs::read_to_string(&path).unwrap(), "another");
 }
 
 #[tokio::test]

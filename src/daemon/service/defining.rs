@@ -261,7 +261,10 @@ impl EventLoop {
         let catalogue = &self.service.catalogue;
         let (jobs, pools, settings) = (catalogue.jobs(), catalogue.set().pools.clone(), catalogue.settings());
         self.executor.reconfigure(settings.hooks.clone(), catalogue.zone().clone());
-        let warnings = views(&catalogue.set().warnings);
+        let (set, zone) = (catalogue.set(), catalogue.zone().clone());
+        self.service.notifier.reconfigure(set.notifiers.clone(), zone.clone());
+        self.service.event_hooks.reconfigure(set.event_hooks.clone(), zone);
+        let warnings = views(&set.warnings);
         let find = |name: &Name| before.iter().find(|old| old.name == *name);
         let added = jobs.iter().filter(|job| find(&job.name).is_none()).count() as u64;
         let unchanged =

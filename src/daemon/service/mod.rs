@@ -18,8 +18,10 @@ use tokio::sync::{oneshot, watch};
 
 use super::catalogue::Catalogue;
 use super::clock;
+use super::event_hooks::EventHooks;
 use super::event_loop::EventLoop;
 use super::listener::{Incoming, ReplyHandle};
+use super::notifier::Notifier;
 use super::queries::Queries;
 use crate::core::change::Actor;
 use crate::core::instant::{Now, Timestamp};
@@ -50,6 +52,8 @@ pub(super) struct Identity {
 /// The state of the service.
 pub(super) struct Service {
     pub(super) catalogue: Catalogue,
+    pub(super) notifier: Notifier,
+    pub(super) event_hooks: EventHooks,
     queries: Queries,
     logs: Logs,
     identity: Identity,
@@ -85,9 +89,18 @@ impl Acknowledge {
 }
 
 impl Service {
-    pub(super) fn new(catalogue: Catalogue, queries: Queries, logs: Logs, identity: Identity) -> Self {
+    pub(super) fn new(
+        catalogue: Catalogue,
+        notifier: Notifier,
+        event_hooks: EventHooks,
+        queries: Queries,
+        logs: Logs,
+        identity: Identity,
+    ) -> Self {
         Service {
             catalogue,
+            notifier,
+            event_hooks,
             queries,
             logs,
             identity,
