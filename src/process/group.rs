@@ -86,7 +86,7 @@ fn orphaned_members(mark: ProcessMark, tag: &RunTag) -> Vec<Stat> {
     if procfs::stat(mark.pid).is_ok() {
         return Vec::new();
     }
-    let session = rustix::process::getsid(None).ok().map(|id| id.as_raw_nonzero().get());
+    let session = own_session();
     let ours = |stat: &Stat| {
         // A process that has overwritten its environment is known by the daemon's own session: there a
         // group's number could be given out again only by the daemon.
@@ -94,6 +94,13 @@ fn orphaned_members(mark: ProcessMark, tag: &RunTag) -> Vec<Stat> {
         stat.is_alive() && stat.start_ticks >= mark.start_ticks && tagged
     };
     members(mark.pid).filter(ours).collect()
+}
+
+/// Returns the daemon's own session; `None` where its leader is outside of our pid namespace, which the kernel
+/// shows as 0 (a container entered from its host).
+fn own_session() -> Option<i32> {
+    let own = procfs::stat(i32::try_from(std::process::id()).ok()?).ok()?;
+    (own.session != 0).then_some(own.session)
 }
 
 /// Signals one process, by a handle that cannot come to mean another one.
