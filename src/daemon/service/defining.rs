@@ -271,15 +271,15 @@ impl EventLoop {
         self.service.notifier.reconfigure(set.notifiers.clone(), zone.clone());
         self.service.event_hooks.reconfigure(set.event_hooks.clone(), zone);
         let warnings = views(&set.warnings);
-        let total = jobs.len() as u64;
-        let added = jobs.iter().filter(|job| !before.contains_key(&job.name)).count() as u64;
+        let known = jobs.iter().filter(|job| before.contains_key(&job.name)).count() as u64;
         let unchanged = jobs.iter().filter(|job| before.get(&job.name) == Some(job)).count() as u64;
-        let removed = (before.len() as u64 + added).saturating_sub(total);
+        let total = jobs.len() as u64;
+        let (added, removed) = (total - known, before.len() as u64 - known);
         tracing::info!(jobs = total, added, removed, "the job file was read again");
         self.feed(Input::Reloaded { jobs, pools, settings });
         drop(before);
         process::give_back_memory();
-        let changed = total - added - unchanged;
+        let changed = known - unchanged;
         Ok(reply::Reloaded { jobs: total, added, changed, removed, unchanged, warnings })
     }
 
