@@ -226,13 +226,17 @@ impl Executor {
         }
     }
 
-    /// Takes hold of a process that has outlived an earlier daemon and watches for its end.
-    pub(super) fn adopt(&mut self, run: RunId, job: &Job, attempt: u32, place: Place, process: ProcessMark) {
+    /// Goes on with the output and the cgroup of an attempt that an earlier daemon began.
+    pub(super) fn reopen(&mut self, run: RunId, job: &Job, attempt: u32) {
         let log = self.logs.reopen(&job.name, run, attempt).ok();
         let watch = log.as_ref().map(|log| OutputWatch::new(log.path.clone(), job.policy.output.max_bytes));
         let cgroup = self.cgroups.as_ref().and_then(|cgroups| cgroups.find(run, attempt));
         let open = Open { job: job.name.clone(), attempt, log, watch, cgroup };
         self.open.insert(run, open);
+    }
+
+    /// Takes hold of a process that has outlived an earlier daemon and watches for its end.
+    pub(super) fn adopt(&mut self, run: RunId, place: Place, process: ProcessMark) {
         let ends = self.adopted.clone();
         match Adopted::open(process) {
             Ok(Some(handle)) => {

@@ -11,7 +11,7 @@
 //! Cgroups ──create()──▶ RunCgroup ──────────┘        │
 //!                                                    ├─▶ OutputWatch (bounds the file while it grows)
 //!                                                    └─▶ group::signal, group::is_alive
-//! FdStore ◀── pidfds ──▶ after a restart: find, find_by_tag ─▶ Adopted ─▶ Exit where the kernel tells it
+//! FdStore ◀── pidfds ──▶ after a restart: find, survivors ─▶ Adopted ─▶ Exit where the kernel tells it
 //! ```
 
 pub mod adopt;
@@ -33,7 +33,7 @@ mod error;
 mod limits;
 mod procfs;
 
-pub use adopt::{Adopted, Presence, find, find_by_tag};
+pub use adopt::{Adopted, Presence, Survivor, find, started_after_boot, survivors};
 pub use bound::{Kept, OutputWatch, Watched};
 pub use cgroup::{Cgroups, RunCgroup};
 pub use environment::{Environment, Inherited, RunContext};

@@ -89,9 +89,9 @@ pub(super) fn closing(job: &Job, global: &Hooks, success: Option<bool>) -> Vec<S
     stages
 }
 
-/// Makes the stage of a command that has outlived the daemon that started it.
-pub(super) fn adopted(place: Place) -> Stage {
-    work(vec![place], false, false, None)
+/// Makes the stage of commands that have outlived the daemon that started them and the definition they are from.
+pub(super) fn orphaned(places: Vec<Place>) -> Stage {
+    work(places, false, false, None)
 }
 
 /// Finds the command at a place; `None` for a place that is not in this job.
