@@ -14,7 +14,7 @@ use crate::core::run::{Exit, ProcessMark, Reason, RunId, RunStatus};
 use crate::core::scheduler::{
     Boot, Effect, Evidence, Found, FoundCommand, Memory, Place, Scheduler, Unfinished,
 };
-use crate::process::{self, Logs, Presence, Survivor};
+use crate::process::{self, KeptProcess, Logs, Presence, Survivor};
 use crate::store::{JobStateRow, Loaded, RunRow, StepRow};
 
 /// Where to look for evidence.
@@ -29,8 +29,23 @@ pub struct Scene<'a> {
     pub left_in_order: bool,
     /// Processes of runs that are alive.
     pub survivors: Vec<Survivor>,
+    /// What the service manager's pidfds say of commands.
+    pub kept: Vec<Kept>,
     /// The commands that were written down of runs that are not over.
     pub steps: HashMap<RunId, Vec<StepRow>>,
+}
+
+/// A command whose pidfd the service manager has kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept {
+    /// The run.
+    pub run: RunId,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// Which of its commands.
+    pub place: Place,
+    /// What has become of it.
+    pub process: KeptProcess,
 }
 
 /// Puts together what the scheduler begins with.
@@ -143,6 +158,9 @@ fn judge(row: &RunRow, scene: &Scene<'_>) -> (u32, Evidence) {
 fn of_started(row: &RunRow, attempt: u32, scene: &Scene<'_>) -> Evidence {
     let ours = scene.survivors.iter().filter(|found| found.run == row.run && found.attempt == attempt);
     let mut found: Vec<Found> = ours.map(|survivor| found_alive(survivor, scene)).collect();
+    for kept in scene.kept.iter().filter(|kept| kept.run == row.run && kept.attempt == attempt) {
+        found.extend(found_kept(kept, &found, scene));
+    }
     // A process that has overwritten its environment is known by its mark alone.
     if let Some(process) = row.process.filter(|_| row.attempt == attempt)
         && !found.iter().any(|found| found.process == process)
@@ -176,8 +194,24 @@ fn found_alive(survivor: &Survivor, scene: &Scene<'_>) -> Found {
     }
 }
 
-fn age(process: ProcessMark, scene: &Scene<'_>) -> Duration {
-    scene.since_boot.saturating_sub(process::started_after_boot(process))
+/// Adds what a kept pidfd tells and a look at the processes has not.
+fn found_kept(kept: &Kept, found: &[Found], scene: &Scene<'_>) -> Option<Found> {
+    let command = FoundCommand::At(kept.place);
+    match kept.process {
+        KeptProcess::There(process) => {
+            let known = found.iter().any(|found| found.process == process);
+            (!known).then(|| Found { process, command, age: age(process, scene), exit: None, outcome: None })
+        }
+        KeptProcess::Ended(exit) => {
+            let process = ProcessMark { pid: 0, start_ticks: 0 };
+            Some(Found { process, command, age: None, exit: Some(exit), outcome: None })
+        }
+        KeptProcess::Unknown => None,
+    }
+}
+
+fn age(process: ProcessMark, scene: &Scene<'_>) -> Option<Duration> {
+    Some(scene.since_boot.saturating_sub(process::started_after_boot(process)))
 }
 
 fn record(row: StepRow) -> StepRecord {

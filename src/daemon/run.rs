@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::boot::{self, Scene};
+use super::boot::{self, Kept, Scene};
 use super::catalogue::{Catalogue, CatalogueError};
 use super::clock;
 use super::event_hooks::EventHooks;
@@ -20,9 +21,9 @@ use super::service::{Identity, Service};
 use super::supervisor::Supervisor;
 use crate::core::event::EventKind;
 use crate::core::run::{RunId, RunStatus};
-use crate::core::scheduler::{Evidence, Scheduler};
+use crate::core::scheduler::{Evidence, Place, Scheduler};
 use crate::notify::Courier;
-use crate::process::{self, Logs};
+use crate::process::{self, Handed, Label, Logs};
 use crate::store::{
     EventFilter, Loaded, OpenError, QueryError, Reader, Session, StepRow, Store, WriterHandle,
 };
@@ -138,6 +139,7 @@ fn begin(
     boot_id: &str,
     mut executor: Executor,
 ) -> Result<(Scheduler, Vec<crate::core::scheduler::Effect>, Executor), RunError> {
+    let (kept, mut handles) = take_kept(&mut executor);
     let survivors = process::survivors(&options.state_dir);
     let logs: Logs = executor.logs().clone();
     let (left_in_order, steps) = match Reader::open(&options.state_dir)? {
@@ -145,7 +147,7 @@ fn begin(
         None => (true, HashMap::new()),
     };
     let since_boot = clock::since_boot();
-    let scene = Scene { logs: &logs, boot_id, since_boot, left_in_order, survivors, steps };
+    let scene = Scene { logs: &logs, boot_id, since_boot, left_in_order, survivors, kept, steps };
     let boot = boot::boot(catalogue, loaded, &scene);
     let mut started = Vec::new();
     for run in &boot.unfinished {
@@ -161,11 +163,37 @@ fn begin(
         for process in processes {
             if let Some(place) = scheduler.place_of(run, process) {
                 tracing::info!(%run, job = %picture.job.name, pid = process.pid, "adopted");
-                executor.adopt(run, place, process);
+                let handle = handles.remove(&(run, picture.attempt, place));
+                executor.adopt(run, place, process, handle);
             }
         }
     }
+    for (run, attempt, place) in handles.into_keys() {
+        executor.keeper.release(Label { run, attempt, command: place.code() });
+    }
     Ok((scheduler, first, executor))
+}
+
+/// Which command of which attempt of which run.
+type Whose = (RunId, u32, Place);
+
+/// Takes the pidfds that the service manager has kept, and says what they tell.
+fn take_kept(executor: &mut Executor) -> (Vec<Kept>, HashMap<Whose, OwnedFd>) {
+    let handed = process::handed_back().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the descriptors the service manager has kept cannot be taken");
+        Vec::new()
+    });
+    let (mut kept, mut handles) = (Vec::new(), HashMap::new());
+    for Handed { label, handle } in handed {
+        let Some(place) = Place::from_code(&label.command) else {
+            executor.keeper.release(label);
+            continue;
+        };
+        let process = process::look_at(handle.as_fd());
+        kept.push(Kept { run: label.run, attempt: label.attempt, place, process });
+        handles.insert((label.run, label.attempt, place), handle);
+    }
+    (kept, handles)
 }
 
 /// Says whether the last daemon went in order: its last word is the last event.

@@ -181,8 +181,46 @@ impl Adopted {
     }
 }
 
-/// Opens a pidfd on exactly the process of the mark.
-pub(super) fn open_pidfd(mark: ProcessMark) -> io::Result<Option<OwnedFd>> {
+/// What a pidfd tells that somebody has kept for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptProcess {
+    /// It has ended, so.
+    Ended(Exit),
+    /// It is alive, or its parent has not reaped it yet.
+    There(ProcessMark),
+    /// It has ended, and the kernel does not tell how.
+    Unknown,
+}
+
+/// Looks at a pidfd that somebody has kept for us.
+pub fn look_at(handle: BorrowedFd<'_>) -> KeptProcess {
+    match (end_record(handle), process_of(handle)) {
+        (EndRecord::Known(exit), _) => KeptProcess::Ended(exit),
+        (EndRecord::NotYet | EndRecord::Never, Some(mark)) => KeptProcess::There(mark),
+        // It may have been reaped between the two looks.
+        (EndRecord::NotYet | EndRecord::Never, None) => match end_record(handle) {
+            EndRecord::Known(exit) => KeptProcess::Ended(exit),
+            EndRecord::NotYet | EndRecord::Never => KeptProcess::Unknown,
+        },
+    }
+}
+
+/// Finds the process of a pidfd, dead but not reaped ones included (proc_pid_fdinfo(5)).
+fn process_of(handle: BorrowedFd<'_>) -> Option<ProcessMark> {
+    let pid = || -> Option<i32> {
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", handle.as_raw_fd())).ok()?;
+        info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()
+    };
+    let mark = procfs::mark(pid()?).ok()?;
+    // Asked again: if the process has gone meanwhile, which shows as -1, the mark may be another's.
+    (pid() == Some(mark.pid)).then_some(mark)
+}
+
+/// Opens a pidfd on exactly the process of the mark; `None` when it is not there any more.
+///
+/// # Errors
+/// There are no descriptors left.
+pub fn open_pidfd(mark: ProcessMark) -> io::Result<Option<OwnedFd>> {
     let Some(pid) = Pid::from_raw(mark.pid) else { return Ok(None) };
     let handle = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
         Err(Errno::SRCH) => return Ok(None),

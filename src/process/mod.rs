@@ -33,12 +33,14 @@ mod error;
 mod limits;
 mod procfs;
 
-pub use adopt::{Adopted, Presence, Survivor, find, started_after_boot, survivors};
+pub use adopt::{
+    Adopted, KeptProcess, Presence, Survivor, find, look_at, open_pidfd, started_after_boot, survivors,
+};
 pub use bound::{Kept, OutputWatch, Watched};
 pub use cgroup::{Cgroups, RunCgroup};
 pub use environment::{Environment, Inherited, RunContext};
 pub use error::StartError;
-pub use fd_store::FdStore;
+pub use fd_store::{FdStore, Handed, Label, handed_back};
 pub use foreground::{Foreground, foreground};
 pub use group::RunTag;
 pub use output::{Evidence, LogFile, Logs};

@@ -80,7 +80,7 @@ impl Scheduler {
         run.stage = Stand::Alive;
         run.catch_up = false;
         run.attempt = run.attempt.max(1);
-        let age = found.iter().map(|found| found.age).max();
+        let age = found.iter().filter_map(|found| found.age).max();
         let begun = begun_at(run, age, steps, now);
         let (wall, _) = *run.started.get_or_insert(begun);
         let limit = run.job.policy.timeout.map(|limit| begun.1.plus(limit));

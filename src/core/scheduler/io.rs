@@ -113,12 +113,12 @@ pub enum Evidence {
 /// A command that an earlier daemon started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Its process.
+    /// Its process; means nothing where it has ended.
     pub process: ProcessMark,
     /// Which of the run's commands it is.
     pub command: FoundCommand,
-    /// How long ago it was started.
-    pub age: Duration,
+    /// How long ago it was started, where that can be told.
+    pub age: Option<Duration>,
     /// How it ended; `None` = it is alive.
     pub exit: Option<Exit>,
     /// How the work went, where a closing hook was told so.

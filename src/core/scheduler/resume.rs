@@ -206,9 +206,9 @@ impl<'a> Scene<'a> {
     }
 
     fn child(&self, stage: &Stage, place: Place, position: u32, found: Option<&Found>) -> Child {
-        let started = found.map(|found| {
-            let mono = self.now.mono.as_duration().saturating_sub(found.age);
-            (self.now.wall.minus(found.age), Monotonic::from_duration(mono))
+        let started = found.and_then(|found| found.age).map(|age| {
+            let mono = self.now.mono.as_duration().saturating_sub(age);
+            (self.now.wall.minus(age), Monotonic::from_duration(mono))
         });
         let limit = plan::timeout(&self.run.job, stage, place);
         Child {

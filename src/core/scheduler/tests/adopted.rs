@@ -51,11 +51,11 @@ fn process(pid: i32) -> ProcessMark {
 /// A live process that says which command it is.
 fn alive(pid: i32, name: &str) -> Found {
     let command = FoundCommand::Named(name.to_owned());
-    Found { process: process(pid), command, age: MINUTE, exit: None, outcome: None }
+    Found { process: process(pid), command, age: Some(MINUTE), exit: None, outcome: None }
 }
 
 fn ended(name: &str, exit: Exit) -> Found {
-    Found { exit: Some(exit), ..alive(1, name) }
+    Found { process: process(0), age: None, exit: Some(exit), ..alive(1, name) }
 }
 
 /// A new daemon with a run that the old one had started half an hour ago.

@@ -16,7 +16,7 @@ fn alive() -> Evidence {
 
 /// A process that was started when the run was.
 fn found(command: FoundCommand, exit: Option<Exit>) -> Found {
-    Found { process: PROCESS, command, age: HALF_HOUR, exit, outcome: None }
+    Found { process: PROCESS, command, age: Some(HALF_HOUR), exit, outcome: None }
 }
 
 fn left_behind(status: RunStatus, evidence: Evidence) -> impl FnOnce(&mut Boot) {
