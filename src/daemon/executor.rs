@@ -3,7 +3,7 @@
 //!
 //! Owns the processes that are alive and their open output files. It decides nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -53,6 +53,8 @@ pub(super) struct Executor {
     pub(super) keeper: Keeper,
     adopted: mpsc::UnboundedSender<AdoptedEnd>,
     warned_of_logs: bool,
+    /// Jobs whose limit on CPU cannot be kept, said once.
+    warned_of_cpu: HashSet<Name>,
     tidied: Option<Monotonic>,
 }
 
@@ -92,6 +94,7 @@ impl Executor {
             keeper: Keeper::from_env(),
             adopted,
             warned_of_logs: false,
+            warned_of_cpu: HashSet::new(),
             tidied: None,
         };
         Ok((executor, ends))
@@ -172,11 +175,11 @@ impl Executor {
         if self.open.get(&run.run).is_some_and(|open| open.attempt == run.attempt) {
             return;
         }
-        let earlier = self.open.remove(&run.run);
-        let cgroup = earlier.and_then(|open| {
-            bound(open.watch);
-            open.cgroup
-        });
+        if let Some(earlier) = self.open.remove(&run.run) {
+            bound(earlier.watch);
+            // Where something lives on in it, the sweep removes it later.
+            earlier.cgroup.map(RunCgroup::remove);
+        }
         let log = match self.logs.create(&run.job.name, run.run, run.attempt) {
             Ok(log) => Some(log),
             Err(error) => {
@@ -192,20 +195,28 @@ impl Executor {
         }
         let limit = run.job.policy.output.max_bytes;
         let watch = log.as_ref().map(|log| OutputWatch::new(log.path.clone(), limit));
-        let cgroup = cgroup.or_else(|| self.make_cgroup(run.run, run.attempt, &run.job));
+        let cgroup = self.make_cgroup(run.run, run.attempt, &run.job);
         let open = Open { job: run.job.name.clone(), attempt: run.attempt, log, watch, cgroup };
         self.open.insert(run.run, open);
     }
 
-    fn make_cgroup(&self, run: RunId, attempt: u32, job: &Job) -> Option<RunCgroup> {
-        let cgroups = self.cgroups.as_ref()?;
-        match cgroups.create(run, attempt, &job.execution.limits) {
+    fn make_cgroup(&mut self, run: RunId, attempt: u32, job: &Job) -> Option<RunCgroup> {
+        let limits = &job.execution.limits;
+        let cgroup = self.cgroups.as_ref().and_then(|cgroups| match cgroups.create(run, attempt, limits) {
             Ok(cgroup) => Some(cgroup),
             Err(error) => {
                 tracing::warn!(job = %job.name, %run, %error, "the run gets no cgroup of its own");
                 None
             }
+        });
+        let held = cgroup.as_ref().is_some_and(RunCgroup::holds_cpu);
+        if limits.cpu_percent.is_some() && !held && self.warned_of_cpu.insert(job.name.clone()) {
+            tracing::warn!(
+                job = %job.name,
+                "limits.cpu has no effect: no cgroup with the cpu controller is delegated (Delegate=yes)"
+            );
         }
+        cgroup
     }
 
     /// Collects the children that have ended.
