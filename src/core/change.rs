@@ -253,7 +253,7 @@ pub enum NoticeKind {
     Failed,
     /// A run ended well after one that did not.
     Recovered,
-    /// The job has not succeeded for longer than it should.
+    /// The job has not succeeded for longer than it should, or a run lasts for longer than it should.
     Overdue,
 }
 

@@ -202,12 +202,8 @@ mod tests {
         fs::create_dir(&run).unwrap();
         fs::write(run.join("cgroup.procs"), "").unwrap();
         let cgroups = Cgroups { runs: directory.path().to_owned() };
-        let limits = Limits {
-            memory: Some(1 << 30),
-            cpu_percent: Some(150),
-            tasks: Some(64),
-            ..Limits::default()
-        };
+        let limits =
+            Limits { memory: Some(1 << 30), cpu_percent: Some(150), tasks: Some(64), ..Limits::default() };
         let cgroup = cgroups.create(RunId(7), 2, &limits).unwrap();
         assert_eq!(cgroup.holds(), Holds { memory: true, cpu: true, tasks: true });
         let read = |file: &str| fs::read_to_string(run.join(file)).unwrap();
