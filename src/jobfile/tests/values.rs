@@ -190,7 +190,7 @@ fn settings_beside_the_jobs_are_read() {
     let daemon = &set.daemon;
     assert_eq!(
         (daemon.stop_timeout, daemon.stop, daemon.catch_up_parallel),
-        (seconds(5), StopMode::Leave, 2)
+        (seconds(5), StopMode::Leave, Some(2))
     );
     assert_eq!((daemon.startup_delay, daemon.store_retry), (seconds(1), seconds(2)));
     assert_eq!((daemon.identity.as_deref(), daemon.group.as_deref()), (Some("web1"), Some("adm")));
