@@ -1,8 +1,10 @@
 //! How runs end: exits, time limits, retries, steps, hooks, chains, stops.
 
 use super::{HOUR, MINUTE, SECOND, World, cron, job, name};
-use crate::core::change::Change;
-use crate::core::job::{Command as JobCommand, Job, Policy, RetryOn, Step, StepBody, Work};
+use crate::core::change::{Change, NoticeKind};
+use crate::core::job::{
+    Command as JobCommand, Job, NotifyRule, NotifyWhen, Policy, RetryOn, Step, StepBody, Work,
+};
 use crate::core::run::{Exit, Reason, RunStatus};
 use crate::core::scheduler::{Command, Place};
 use crate::core::trigger::{Dependency, DependencyOn, Firing};
@@ -280,6 +282,79 @@ fn a_removed_job_finishes_its_run() {
     assert_eq!(world.statuses(), [RunStatus::Succeeded]);
     world.pass(HOUR * 3);
     assert_eq!(world.claims().len(), 1);
+}
+
+fn notices(world: &World) -> Vec<NoticeKind> {
+    let notices = world.ledger.iter().filter_map(|change| match change {
+        Change::Notify(notice) => Some(notice.kind),
+        _ => None,
+    });
+    notices.collect()
+}
+
+fn notify(when: NotifyWhen) -> impl FnOnce(&mut Policy) {
+    move |policy| policy.notify = vec![NotifyRule { notifier: name("ops"), when }]
+}
+
+#[test]
+fn n2_a_notifier_speaks_when_its_rule_says() {
+    use NoticeKind as Kind;
+    for (when, expected) in [
+        (NotifyWhen::Change, vec![Kind::Failed, Kind::Recovered]),
+        (NotifyWhen::Failure, vec![Kind::Failed, Kind::Failed]),
+        (NotifyWhen::Recovery, vec![Kind::Recovered]),
+        (
+            NotifyWhen::Always,
+            vec![
+                Kind::Started,
+                Kind::Failed,
+                Kind::Started,
+                Kind::Failed,
+                Kind::Started,
+                Kind::Recovered,
+                Kind::Started,
+                Kind::Succeeded,
+            ],
+        ),
+    ] {
+        let mut world = World::new(vec![job("a", cron("0 * * * *"), notify(when))]);
+        for code in [1, 1, 0, 0] {
+            world.pass(HOUR);
+            world.end(Exit::Code(code));
+        }
+        assert_eq!(notices(&world), expected, "{when:?}");
+    }
+}
+
+#[test]
+fn n2_a_retry_that_helps_is_no_news() {
+    let mut world = World::new(vec![job("a", cron("0 * * * *"), |policy| {
+        notify(NotifyWhen::Change)(policy);
+        policy.retry.retries = 1;
+    })]);
+    world.pass(HOUR);
+    world.end(Exit::Code(1));
+    world.pass(SECOND);
+    world.end(Exit::Code(0));
+    assert_eq!(notices(&world), []);
+}
+
+#[test]
+fn a_run_that_lasts_too_long_raises_an_alarm_once() {
+    let mut world = World::new(vec![job("a", cron("0 * * * *"), |policy| {
+        notify(NotifyWhen::Change)(policy);
+        policy.expect.max_duration = Some(MINUTE);
+    })]);
+    world.pass(HOUR + MINUTE * 30);
+    assert_eq!(world.events().last(), Some(&"run.overdue"));
+    assert_eq!(notices(&world), [NoticeKind::Overdue]);
+    assert!(world.signals.is_empty(), "it may go on");
+    world.end(Exit::Code(0));
+    // One in time raises none.
+    world.pass(MINUTE * 30);
+    world.end(Exit::Code(0));
+    world.pass(MINUTE * 10);
+    assert_eq!(notices(&world), [NoticeKind::Overdue]);
 }
 
 #[test]
