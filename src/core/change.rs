@@ -145,7 +145,7 @@ pub struct Finish {
 }
 
 /// One command of a run: a step, a hook or an attempt of several.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepRecord {
     /// The attempt it belongs to, from 1.
     pub attempt: u32,

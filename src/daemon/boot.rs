@@ -3,27 +3,49 @@
 //! Owns the judgement of evidence: what became of runs that were not over while no daemon looked. It starts and
 //! changes nothing, so commands that only read use it too.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use super::catalogue::Catalogue;
+use crate::core::change::StepRecord;
 use crate::core::instant::Now;
 use crate::core::name::Name;
-use crate::core::run::{Reason, RunStatus};
-use crate::core::scheduler::{Boot, Effect, Evidence, Memory, Scheduler, Unfinished};
-use crate::process::{self, Logs, Presence, RunTag};
-use crate::store::{JobStateRow, Loaded, RunRow};
+use crate::core::run::{Exit, ProcessMark, Reason, RunId, RunStatus};
+use crate::core::scheduler::{
+    Boot, Effect, Evidence, Found, FoundCommand, Memory, Place, Scheduler, Unfinished,
+};
+use crate::process::{self, KeptProcess, Logs, Presence, Survivor};
+use crate::store::{JobStateRow, Loaded, RunRow, StepRow};
 
 /// Where to look for evidence.
 pub struct Scene<'a> {
     /// The output files.
     pub logs: &'a Logs,
-    /// The state directory, absolute, as jobs are told it.
-    pub state_dir: &'a Path,
     /// This boot of the machine.
     pub boot_id: &'a str,
+    /// How long ago that was.
+    pub since_boot: Duration,
     /// True: the last daemon went in order, so that nothing it had not started was started.
     pub left_in_order: bool,
+    /// Processes of runs that are alive.
+    pub survivors: Vec<Survivor>,
+    /// What the service manager's pidfds say of commands.
+    pub kept: Vec<Kept>,
+    /// The commands that were written down of runs that are not over.
+    pub steps: HashMap<RunId, Vec<StepRow>>,
+}
+
+/// A command whose pidfd the service manager has kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept {
+    /// The run.
+    pub run: RunId,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// Which of its commands.
+    pub place: Place,
+    /// What has become of it.
+    pub process: KeptProcess,
 }
 
 /// Puts together what the scheduler begins with.
@@ -98,12 +120,13 @@ fn unfinished(row: RunRow, scene: &Scene<'_>) -> Unfinished {
 
 /// Says what became of a run, and which attempt that is about.
 ///
-/// In this order: the boot, the output file that every start makes first, a live process that carries the run's
+/// In this order: the boot, the output file that every start makes first, live processes that carry the run's
 /// number, and for a run that was known to run its own process.
 fn judge(row: &RunRow, scene: &Scene<'_>) -> (u32, Evidence) {
     let same_boot = row.boot_id.as_deref() == Some(scene.boot_id);
     match row.status {
-        RunStatus::Running => (row.attempt, of_started(row, row.attempt, same_boot, scene)),
+        RunStatus::Running if !same_boot => (row.attempt, Evidence::Unknown(Reason::Reboot)),
+        RunStatus::Running => (row.attempt, of_started(row, row.attempt, scene)),
         RunStatus::Queued | RunStatus::Retrying => {
             let next = row.attempt + 1;
             match scene.logs.evidence(&row.job, row.run, next) {
@@ -112,10 +135,11 @@ fn judge(row: &RunRow, scene: &Scene<'_>) -> (u32, Evidence) {
                 }
                 process::Evidence::Unknown if scene.left_in_order => (row.attempt, Evidence::NeverStarted),
                 process::Evidence::NotTried | process::Evidence::Tried | process::Evidence::Unknown => {
-                    let tag = RunTag::new(scene.state_dir, row.run, next);
-                    match process::find_by_tag(&tag).first() {
-                        Some(process) => (next, Evidence::Alive(*process)),
-                        None => (next, Evidence::Unknown(Reason::StartUnknown)),
+                    match of_started(row, next, scene) {
+                        Evidence::Started { found, .. } if found.is_empty() => {
+                            (next, Evidence::Unknown(Reason::StartUnknown))
+                        }
+                        evidence => (next, evidence),
                     }
                 }
             }
@@ -130,19 +154,76 @@ fn judge(row: &RunRow, scene: &Scene<'_>) -> (u32, Evidence) {
     }
 }
 
-fn of_started(row: &RunRow, attempt: u32, same_boot: bool, scene: &Scene<'_>) -> Evidence {
-    if !same_boot {
-        return Evidence::Unknown(Reason::Reboot);
+/// Gathers what is left of an attempt.
+fn of_started(row: &RunRow, attempt: u32, scene: &Scene<'_>) -> Evidence {
+    let ours = scene.survivors.iter().filter(|found| found.run == row.run && found.attempt == attempt);
+    let mut found: Vec<Found> = ours.map(|survivor| found_alive(survivor, scene)).collect();
+    for kept in scene.kept.iter().filter(|kept| kept.run == row.run && kept.attempt == attempt) {
+        found.extend(found_kept(kept, &found, scene));
     }
-    if let Some(process) = row.process
+    // A process that has overwritten its environment is known by its mark alone.
+    if let Some(process) = row.process.filter(|_| row.attempt == attempt)
+        && !found.iter().any(|found| found.process == process)
         && process::find(process) == Presence::Alive
     {
-        return Evidence::Alive(process);
+        found.push(Found {
+            process,
+            command: FoundCommand::Latest,
+            age: age(process, scene),
+            exit: None,
+            outcome: None,
+        });
     }
-    // The next command of a run with several may have been started after the last commit.
-    let tag = RunTag::new(scene.state_dir, row.run, attempt);
-    match process::find_by_tag(&tag).first() {
-        Some(process) => Evidence::Alive(*process),
-        None => Evidence::Unknown(Reason::EndUnseen),
+    let rows = scene.steps.get(&row.run).into_iter().flatten();
+    let steps = rows.filter(|step| step.attempt == attempt).cloned().map(record).collect();
+    Evidence::Started { found, steps }
+}
+
+fn found_alive(survivor: &Survivor, scene: &Scene<'_>) -> Found {
+    let command = match &survivor.step {
+        Some(name) => FoundCommand::Named(name.clone()),
+        None => FoundCommand::At(Place::Work),
+    };
+    let status = survivor.status.as_deref().and_then(RunStatus::from_word);
+    Found {
+        process: survivor.process,
+        command,
+        age: age(survivor.process, scene),
+        exit: None,
+        outcome: status.map(|status| (status, survivor.exit_code.map(Exit::Code))),
+    }
+}
+
+/// Adds what a kept pidfd tells and a look at the processes has not.
+fn found_kept(kept: &Kept, found: &[Found], scene: &Scene<'_>) -> Option<Found> {
+    let command = FoundCommand::At(kept.place);
+    match kept.process {
+        KeptProcess::There(process) => {
+            let known = found.iter().any(|found| found.process == process);
+            (!known).then(|| Found { process, command, age: age(process, scene), exit: None, outcome: None })
+        }
+        KeptProcess::Ended(exit) => {
+            let process = ProcessMark { pid: 0, start_ticks: 0 };
+            Some(Found { process, command, age: None, exit: Some(exit), outcome: None })
+        }
+        KeptProcess::Unknown => None,
+    }
+}
+
+fn age(process: ProcessMark, scene: &Scene<'_>) -> Option<Duration> {
+    Some(scene.since_boot.saturating_sub(process::started_after_boot(process)))
+}
+
+fn record(row: StepRow) -> StepRecord {
+    StepRecord {
+        attempt: row.attempt,
+        position: row.position,
+        name: row.name,
+        status: row.status,
+        started_at: row.started_at,
+        duration: row.duration,
+        exit: row.exit,
+        output_offset: row.output_offset,
+        detail: row.detail,
     }
 }

@@ -5,14 +5,17 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::keeper::Keeper;
 use super::views::zone_of;
 use crate::core::civil::Zone;
+use crate::core::instant::Monotonic;
 use crate::core::job::{Hooks, Job};
 use crate::core::name::Name;
 use crate::core::run::{Exit, ProcessMark, RunId};
@@ -29,6 +32,9 @@ const EXIT_RECORD_WAIT: Duration = Duration::from_secs(5);
 /// Output beyond this many bytes is cut down on a thread of its own when the run is over.
 const COMPACT_INLINE: u64 = 256 << 10;
 
+/// How often is tidied up. Less than the longest sleep of the loop, whose wake-ups it goes along with.
+const TIDY_EVERY: Duration = Duration::from_secs(55);
+
 /// The end of an adopted process: whose it is, and how it ended where the kernel tells it.
 pub(super) type AdoptedEnd = (RunId, Place, Option<Exit>);
 
@@ -44,8 +50,10 @@ pub(super) struct Executor {
     zone: Zone,
     by_pid: HashMap<i32, (RunId, Place)>,
     open: HashMap<RunId, Open>,
+    pub(super) keeper: Keeper,
     adopted: mpsc::UnboundedSender<AdoptedEnd>,
     warned_of_logs: bool,
+    tidied: Option<Monotonic>,
 }
 
 /// What is kept of a run that is alive.
@@ -81,8 +89,10 @@ impl Executor {
             zone,
             by_pid: HashMap::new(),
             open: HashMap::new(),
+            keeper: Keeper::from_env(),
             adopted,
             warned_of_logs: false,
+            tidied: None,
         };
         Ok((executor, ends))
     }
@@ -153,6 +163,7 @@ impl Executor {
         let process = self.spawner.spawn(&start).map_err(|error| error.to_string())?;
         self.reaper.watch(process);
         self.by_pid.insert(process.pid, (run.run, place));
+        self.keeper.started(run.run, run.attempt, place, process);
         Ok((process, offset))
     }
 
@@ -202,6 +213,7 @@ impl Executor {
         let ended = self.reaper.reap();
         let known = ended.into_iter().filter_map(|end| {
             let (run, place) = self.by_pid.remove(&end.pid)?;
+            self.keeper.ended(run, place);
             Some(Input::Exited { run, place, exit: end.exit, usage: Some(end.usage) })
         });
         known.collect()
@@ -226,15 +238,31 @@ impl Executor {
         }
     }
 
-    /// Takes hold of a process that has outlived an earlier daemon and watches for its end.
-    pub(super) fn adopt(&mut self, run: RunId, job: &Job, attempt: u32, place: Place, process: ProcessMark) {
+    /// Goes on with the output and the cgroup of an attempt that an earlier daemon began.
+    pub(super) fn reopen(&mut self, run: RunId, job: &Job, attempt: u32) {
         let log = self.logs.reopen(&job.name, run, attempt).ok();
         let watch = log.as_ref().map(|log| OutputWatch::new(log.path.clone(), job.policy.output.max_bytes));
         let cgroup = self.cgroups.as_ref().and_then(|cgroups| cgroups.find(run, attempt));
         let open = Open { job: job.name.clone(), attempt, log, watch, cgroup };
         self.open.insert(run, open);
+    }
+
+    /// Takes hold of a process that has outlived an earlier daemon and watches for its end; `kept` is its pidfd
+    /// where the service manager has kept it.
+    pub(super) fn adopt(&mut self, run: RunId, place: Place, process: ProcessMark, kept: Option<OwnedFd>) {
+        let attempt = self.open.get(&run).map_or(1, |open| open.attempt);
+        let handle = match kept {
+            Some(handle) => {
+                self.keeper.is_kept(run, attempt, place, process);
+                Adopted::from_pidfd(handle).map(Some)
+            }
+            None => {
+                self.keeper.started(run, attempt, place, process);
+                Adopted::open(process)
+            }
+        };
         let ends = self.adopted.clone();
-        match Adopted::open(process) {
+        match handle {
             Ok(Some(handle)) => {
                 tokio::spawn(async move {
                     let exit = handle.ended(EXIT_RECORD_WAIT).await.ok().flatten();
@@ -255,6 +283,22 @@ impl Executor {
             {
                 tracing::debug!(%run, %error, "the output file cannot be looked at");
             }
+        }
+    }
+
+    /// Clears away what nobody else does, once a minute: dead orphans handed to this process as the init of a
+    /// container, and cgroups whose last process has gone.
+    pub(super) fn tidy_now_and_then(&mut self, now: Monotonic) {
+        if self.tidied.is_some_and(|last| now.since(last) < TIDY_EVERY) {
+            return;
+        }
+        self.tidied = Some(now);
+        let orphans = self.reaper.sweep_orphans();
+        if orphans > 0 {
+            tracing::debug!(orphans, "dead orphans reaped");
+        }
+        if let Some(cgroups) = &self.cgroups {
+            cgroups.sweep();
         }
     }
 

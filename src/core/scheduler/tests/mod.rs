@@ -1,6 +1,7 @@
 //! The scheduler in a world of its own: a clock that jumps to the next deadline, processes that end when the test
 //! says so, a store that is a list.
 
+mod adopted;
 mod clock;
 mod due;
 mod ends;
