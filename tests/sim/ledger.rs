@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use jobctl::core::change::{Change, Claim, Gap};
+use jobctl::core::change::{Change, Claim, Gap, StepRecord};
 use jobctl::core::event::EventKind;
 use jobctl::core::instant::Timestamp;
 use jobctl::core::name::Name;
@@ -16,6 +16,7 @@ use jobctl::store::{Outcome, RunRow};
 pub(crate) struct Ledger {
     pub(crate) rows: BTreeMap<RunId, RunRow>,
     by_fire_time: BTreeMap<(Name, Timestamp), RunId>,
+    pub(crate) steps: BTreeMap<RunId, Vec<StepRecord>>,
     pub(crate) jobs: BTreeMap<Name, Memory>,
     pub(crate) definitions: BTreeMap<Name, String>,
     pub(crate) hold: Option<jobctl::core::change::Hold>,
@@ -113,7 +114,12 @@ impl Ledger {
                     *self.final_events.entry(run).or_default() += 1;
                 }
             }
-            Change::Step { .. } | Change::Revision(_) | Change::Notify(_) => {}
+            Change::Step { run, step } => {
+                let steps = self.steps.entry(*run).or_default();
+                steps.retain(|old| (old.attempt, old.position) != (step.attempt, step.position));
+                steps.push(step.clone());
+            }
+            Change::Revision(_) | Change::Notify(_) => {}
         }
         Outcome::Applied
     }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use jobctl::core::instant::{Monotonic, Now, Timestamp};
 use jobctl::core::name::Name;
 use jobctl::core::run::{Exit, ProcessMark, Reason, RunId, RunStatus};
-use jobctl::core::scheduler::{Evidence, Unfinished};
+use jobctl::core::scheduler::{Evidence, Found, FoundCommand, Place, Unfinished};
 use jobctl::store::RunRow;
 
+use super::ledger::Ledger;
 use super::rng::Rng;
 
 /// Microseconds of the simulation's own time: it stands still in suspend and never goes back.
@@ -19,12 +20,18 @@ pub(crate) type Tick = u64;
 pub(crate) struct Process {
     pub(crate) run: RunId,
     pub(crate) attempt: u32,
+    pub(crate) place: Place,
+    /// What the environment says of the step and of how the work went.
+    pub(crate) step: Option<String>,
+    pub(crate) outcome: Option<(RunStatus, Option<Exit>)>,
     pub(crate) job: Name,
     pub(crate) pool: Option<Name>,
+    pub(crate) starts_at: Tick,
     pub(crate) ends_at: Tick,
     pub(crate) exit: Exit,
     pub(crate) ignores_term: bool,
     pub(crate) alive: bool,
+    pub(crate) boot: u32,
 }
 
 /// The machine.
@@ -37,12 +44,14 @@ pub(crate) struct Machine {
     pub(crate) boots: u32,
     pub(crate) processes: BTreeMap<i32, Process>,
     next_pid: i32,
+    /// True: the service manager keeps the pidfds, so that ends are told afterwards.
+    keeps_pidfds: bool,
     /// Output files: run and attempt.
     files: BTreeSet<(RunId, u32)>,
 }
 
 impl Machine {
-    pub(crate) fn new(wall: Timestamp) -> Self {
+    pub(crate) fn new(wall: Timestamp, keeps_pidfds: bool) -> Self {
         Machine {
             time: 3_600_000_000,
             offset: wall.as_micros() - 3_600_000_000,
@@ -50,6 +59,7 @@ impl Machine {
             boots: 0,
             processes: BTreeMap::new(),
             next_pid: 1000,
+            keeps_pidfds,
             files: BTreeSet::new(),
         }
     }
@@ -136,14 +146,15 @@ impl Machine {
         self.alive().filter(|(_, process)| of(process)).map(|(_, process)| process.run).collect()
     }
 
-    fn tagged(&self, run: RunId, attempt: u32) -> Option<ProcessMark> {
-        let mut found = self.alive().filter(|(_, process)| process.run == run && process.attempt == attempt);
-        found.next().map(|(pid, _)| mark(*pid))
+    /// Says what became of the runs that were not over while no daemon looked, by the rules of the daemon's own
+    /// boot.
+    pub(crate) fn judge(&self, ledger: &Ledger, left_in_order: bool) -> Vec<Unfinished> {
+        let open = ledger.rows.values().filter(|row| row.finished_at.is_none());
+        open.map(|row| self.judge_row(row.clone(), ledger, left_in_order)).collect()
     }
 
-    /// Says what became of a run while no daemon looked, by the rules of the daemon's own boot.
-    pub(crate) fn judge(&self, row: RunRow, left_in_order: bool) -> Unfinished {
-        let (attempt, evidence) = self.evidence(&row, left_in_order);
+    fn judge_row(&self, row: RunRow, ledger: &Ledger, left_in_order: bool) -> Unfinished {
+        let (attempt, evidence) = self.evidence(&row, ledger, left_in_order);
         Unfinished {
             run: row.run,
             job: row.job,
@@ -161,20 +172,39 @@ impl Machine {
         }
     }
 
-    fn evidence(&self, row: &RunRow, left_in_order: bool) -> (u32, Evidence) {
+    fn evidence(&self, row: &RunRow, ledger: &Ledger, left_in_order: bool) -> (u32, Evidence) {
         let same_boot = row.boot_id.as_deref() == Some(self.boot_id().as_str());
         let next = row.attempt + 1;
         let next_tried = self.files.contains(&(row.run, next));
-        if row.status == RunStatus::Running && !next_tried {
-            let alive = self.tagged(row.run, row.attempt);
-            let lost = if same_boot { Reason::EndUnseen } else { Reason::Reboot };
-            return (row.attempt, alive.map_or(Evidence::Unknown(lost), Evidence::Alive));
+        if row.status == RunStatus::Running && !(same_boot && next_tried) {
+            let lost = Evidence::Unknown(Reason::Reboot);
+            return (row.attempt, if same_boot { self.of_started(row.run, row.attempt, ledger) } else { lost });
         }
         if !next_tried && (same_boot || left_in_order || row.attempt > 0) {
             return (row.attempt, Evidence::NeverStarted);
         }
-        let alive = self.tagged(row.run, next);
-        (next, alive.map_or(Evidence::Unknown(Reason::StartUnknown), Evidence::Alive))
+        let evidence = self.of_started(row.run, next, ledger);
+        let nothing = matches!(&evidence, Evidence::Started { found, .. } if found.is_empty());
+        (next, if nothing { Evidence::Unknown(Reason::StartUnknown) } else { evidence })
+    }
+
+    fn of_started(&self, run: RunId, attempt: u32, ledger: &Ledger) -> Evidence {
+        let ours =
+            self.processes.iter().filter(|(_, process)| process.run == run && process.attempt == attempt);
+        let seen = ours.filter(|(_, process)| process.alive || self.keeps_pidfds && process.boot == self.boots);
+        let found = seen.map(|(pid, process)| Found {
+            process: if process.alive { mark(*pid) } else { ProcessMark { pid: 0, start_ticks: 0 } },
+            command: match (&process.step, process.alive) {
+                (Some(step), true) => FoundCommand::Named(step.clone()),
+                (None, _) | (Some(_), false) => FoundCommand::At(process.place),
+            },
+            age: process.alive.then(|| Duration::from_micros(self.time - process.starts_at)),
+            exit: (!process.alive).then_some(process.exit),
+            outcome: process.outcome.filter(|_| process.alive),
+        });
+        let steps = ledger.steps.get(&run).into_iter().flatten();
+        let steps = steps.filter(|step| step.attempt == attempt).cloned().collect();
+        Evidence::Started { found: found.collect(), steps }
     }
 }
 

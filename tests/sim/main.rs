@@ -54,8 +54,9 @@ pub(crate) enum Mutation {
 fn world(seed: u64, mutation: Option<Mutation>, traced: bool) -> World {
     let mut rng = Rng::new(seed);
     let file = jobs::job_file(&mut rng);
+    let keeps_pidfds = rng.chance(1, 2);
     World {
-        machine: Machine::new(BEGIN),
+        machine: Machine::new(BEGIN, keeps_pidfds),
         ledger: Ledger::new(),
         shadow: (mutation.is_none() && seed.is_multiple_of(8)).then(Shadow::new),
         oracle: Oracle::default(),

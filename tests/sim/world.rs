@@ -9,9 +9,9 @@ use jobctl::core::change::Change;
 use jobctl::core::event::{Event, EventKind};
 use jobctl::core::instant::Timestamp;
 use jobctl::core::job::Job;
-use jobctl::core::run::{Exit, RunId};
+use jobctl::core::run::{Exit, ProcessMark, RunId};
 use jobctl::core::scheduler::{
-    Answer, Boot, Effect, Evidence, FutureGap, Input, Place, RunSnapshot, Scheduler,
+    Answer, Boot, Effect, Evidence, FutureGap, Input, Place, RunSnapshot, Scheduler, name_of,
 };
 use jobctl::store::Outcome;
 
@@ -125,19 +125,16 @@ impl World {
         self.ledger.boot_id = self.machine.boot_id();
         let mut jobs = self.file.jobs.clone();
         jobs.extend(self.ledger.definitions.values().map(|toml| self.definitions[toml].clone()));
-        let open = self.ledger.rows.values().filter(|row| row.finished_at.is_none());
-        let mut unfinished: Vec<_> =
-            open.map(|row| self.machine.judge(row.clone(), left_in_order)).collect();
+        let mut unfinished = self.machine.judge(&self.ledger, left_in_order);
         if self.mutation == Some(Mutation::ForgetsClaims) {
             unfinished.clear();
         }
-        let alive: Vec<_> = unfinished
-            .iter()
-            .filter_map(|run| match run.evidence {
-                Evidence::Alive(process) => Some((run.run, process)),
-                Evidence::NeverStarted | Evidence::Ended(_) | Evidence::Unknown(_) => None,
-            })
-            .collect();
+        let found = unfinished.iter().flat_map(|run| match &run.evidence {
+            Evidence::Started { found, .. } => found.iter().map(|found| (run.run, found)).collect(),
+            Evidence::NeverStarted | Evidence::Unknown(_) => Vec::new(),
+        });
+        let alive = found.filter(|(_, found)| found.exit.is_none()).map(|(run, found)| (run, found.process));
+        let alive: Vec<(RunId, ProcessMark)> = alive.collect();
         self.oracle.boots(&jobs, &self.ledger, &self.machine, &unfinished);
         let now = self.machine.now();
         let boot = Boot {
@@ -154,6 +151,11 @@ impl World {
         };
         self.say(|| format!("== boot, in order: {left_in_order}, alive: {alive:?}"));
         let (scheduler, effects) = Scheduler::new(boot, now);
+        for effect in &effects {
+            if let Effect::Commit(change) = effect {
+                self.oracle.decided(change);
+            }
+        }
         let adopted = alive.into_iter().filter_map(|(run, process)| {
             scheduler.place_of(run, process).map(|place| (process.pid, (run, place)))
         });
@@ -229,6 +231,11 @@ impl World {
             blocked || u128::from(self.machine.time - since) <= delay.as_micros();
         let effects = self.daemon().scheduler.handle(input, now);
         let idle = ticks && effects.is_empty();
+        for effect in &effects {
+            if let Effect::Commit(change) = effect {
+                self.oracle.decided(change);
+            }
+        }
         let Some(daemon) = &self.daemon else { return Err(Died) };
         self.oracle.handled(&daemon.scheduler, now, idle);
         self.step()?;
@@ -264,7 +271,6 @@ impl World {
 
     fn write(&mut self, change: Change) {
         let wall = self.machine.now().wall;
-        self.oracle.decided(&change);
         let daemon = self.daemon();
         let meta = Meta { wall, booting: daemon.booting };
         if let Change::Claim(claim) = &change {
@@ -339,8 +345,13 @@ impl World {
         Process {
             run: picture.run,
             attempt: picture.attempt,
+            place,
+            step: (place != Place::Work).then(|| name_of(&picture.job, place)),
+            outcome: picture.outcome,
             job: picture.job.name.clone(),
             pool: picture.job.policy.pool.clone(),
+            starts_at: self.machine.time,
+            boot: self.machine.boots,
             ends_at: self.machine.time + u64::try_from(lasts.as_micros()).unwrap(),
             exit,
             ignores_term: self.rng.chance(1, 5),
@@ -500,7 +511,15 @@ impl World {
                 self.write(Change::Event(Event::new(wall, EventKind::DaemonRecovered)));
                 Input::Recovered
             }
-            Mail::FutureGaps(after) => Input::FutureGaps(self.future_gaps(after)),
+            Mail::FutureGaps(after) if self.disk.queue.is_empty() => {
+                Input::FutureGaps(self.future_gaps(after))
+            }
+            Mail::FutureGaps(after) => {
+                // The question is asked once everything decided before it is durable.
+                let at = self.machine.time + SECOND / 100;
+                self.daemon().mail.push((at, Mail::FutureGaps(after)));
+                return Ok(());
+            }
             Mail::Output(run) => {
                 let bad = self.rng.chance(1, 4);
                 let result = if bad { Err("no document".to_owned()) } else { Ok(Some("{}".to_owned())) };
