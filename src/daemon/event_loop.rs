@@ -364,7 +364,7 @@ impl EventLoop {
                     self.service.notifier.look();
                 }
                 self.service.committed();
-                if self.is_all_durable() {
+                if self.batch.is_empty() && self.pending.is_empty() {
                     self.executor.keeper.take_back();
                 }
                 if !claims.is_empty() {
