@@ -136,9 +136,10 @@ fn nothing_there(ledger: &Ledger, at: Option<Timestamp>, asked: bool, now: Times
 /// Finds since when the whole scheduler had been held at an instant.
 fn held_since(ledger: &Ledger, at: Option<Timestamp>) -> Option<String> {
     let holds = [EventKind::DaemonHeld.as_str(), EventKind::DaemonReleased.as_str()];
-    let last = ledger.events.iter().rev().find(|event| {
-        holds.contains(&event.event.as_str()) && instant(&event.at) <= at.map(end_of_second)
-    })?;
+    let last =
+        ledger.events.iter().rev().find(|event| {
+            holds.contains(&event.event.as_str()) && instant(&event.at) <= at.map(end_of_second)
+        })?;
     (last.event == EventKind::DaemonHeld.as_str()).then(|| exact(&last.at))
 }
 
@@ -320,6 +321,14 @@ fn lost(reason: Option<Reason>, run: &RunView) -> String {
             " Run {number} is lost: the daemon ended at the very start, and whether anything was started cannot \
              be told."
         ),
+        Some(Reason::Restored) => {
+            let what = if run.occurrences > 1 { "they" } else { "it" };
+            format!(
+                " Whether {what} ran cannot be told: the store was put back from a copy made before, or made \
+                 anew. It will not run again for that{}.",
+                because(run)
+            )
+        }
         _ => format!(
             " Run {number} was started{}; it ended while no daemon was there to see how{}.",
             started(run),
