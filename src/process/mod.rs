@@ -46,7 +46,7 @@ pub use foreground::{Foreground, foreground};
 pub use group::RunTag;
 pub use memory::give_back_memory;
 pub use output::{Evidence, LogFile, Logs};
-pub use procfs::{boot_id, host};
+pub use procfs::{boot_id, host, open_files_limit};
 pub use read::LogReader;
 pub use reap::{Ended, Reaper};
 pub use spawn::{Sink, Spawner, Start};

@@ -1,3 +1,4 @@
 //! Care of an instance: backups and the way back from them.
 
+mod doctor;
 mod restoring;
