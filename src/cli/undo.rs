@@ -1,6 +1,6 @@
 //! `undo`: takes a change of the job set back.
 
-use super::changes::print_diff;
+use super::changes::{hide_secrets, print_diff};
 use super::context::Context;
 use super::error::CliError;
 use super::service::ask;
@@ -24,7 +24,8 @@ pub(crate) struct Undo {
 
 impl Undo {
     pub(crate) fn run(&self, context: &mut Context) -> Result<u8, CliError> {
-        let undone: Undone = ask(&Request::Undo(request::Undo { revision: self.revision }), context)?;
+        let mut undone: Undone = ask(&Request::Undo(request::Undo { revision: self.revision }), context)?;
+        hide_secrets(&mut undone.undone);
         if context.json() {
             context.out.json(&undone)?;
         } else if !context.quiet() {

@@ -20,6 +20,7 @@ mod diagnostic;
 mod draft;
 mod execution;
 mod job;
+mod mask;
 mod notifiers;
 mod places;
 mod policy;
@@ -39,6 +40,7 @@ pub mod write;
 
 pub use self::after::{NoPeers, Peers};
 pub use self::diagnostic::{Diagnostic, Severity};
+pub use self::mask::mask;
 pub use self::report::render;
 pub use self::resolve::{Fragment, JobSet, fragment, load};
 pub use self::settings::{DaemonSettings, EventHook, StopMode};

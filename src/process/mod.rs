@@ -33,6 +33,7 @@ mod error;
 mod limits;
 mod memory;
 mod procfs;
+mod trust;
 
 pub use adopt::{
     Adopted, KeptProcess, Presence, Survivor, find, look_at, open_pidfd, started_after_boot, survivors,

@@ -37,8 +37,9 @@ pub(super) enum LockError {
 impl Lock {
     /// Takes the lock and writes the owner's pid into the file, for those who come later.
     pub(super) fn take(path: &Path, pid: i32) -> Result<Lock, LockError> {
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = options.custom_flags(libc::O_NOFOLLOW).open(path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(LockError::Held { pid: owner(&file)? }),
