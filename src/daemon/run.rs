@@ -126,6 +126,7 @@ async fn serve(options: &Options) -> Result<(), RunError> {
     let event_loop =
         EventLoop::new(scheduler, executor, service, Supervisor::new(), store, listener, channels)
             .map_err(system("making the alarm"))?;
+    process::give_back_memory();
     event_loop.run(first).await.map_err(system("listening to signals"))
 }
 

@@ -7,7 +7,7 @@ use super::time::{exact, instant, millis, relative, relative_text};
 use crate::cli::error::CliError;
 use crate::cli::terminal::Terminal;
 use crate::core::instant::Timestamp;
-use crate::protocol::views::{JobView, OriginView, PauseView, RunView};
+use crate::protocol::views::{JobView, OriginView, PauseView, RunView, TriggerView};
 
 /// The most characters of a description or trigger in a table.
 const SHORT: usize = 60;
@@ -21,11 +21,19 @@ pub(crate) fn table(jobs: &[JobView], now: Timestamp, terminal: Terminal) -> Str
             Entry::new(&job.state).tone(state_tone(&job.state)),
             next(job, now),
             last(job.last_run.as_ref(), now),
-            Entry::new(short(&format!("{} {}", job.trigger.kind, job.trigger.spec), SHORT)),
+            Entry::new(short(&trigger(&job.trigger), SHORT)),
             Entry::new(short(job.description.as_deref().unwrap_or_default(), SHORT)),
         ]);
     }
     table.render()
+}
+
+/// Writes a trigger as its key and its value; some values begin with the key themselves.
+fn trigger(trigger: &TriggerView) -> String {
+    if trigger.spec.starts_with(&trigger.kind) {
+        return trigger.spec.clone();
+    }
+    format!("{} {}", trigger.kind, trigger.spec)
 }
 
 fn state_tone(state: &str) -> Tone {
@@ -54,7 +62,7 @@ pub(crate) fn show(job: &JobView, now: Timestamp, out: &mut Out) -> Result<(), C
     lines.extend(job.description.clone().map(|text| ("Description", text)));
     lines.push(("State", state(job, now)));
     lines.extend(job.error.clone().map(|error| ("Error", error)));
-    lines.push(("Trigger", format!("{} {}", job.trigger.kind, job.trigger.spec)));
+    lines.push(("Trigger", trigger(&job.trigger)));
     if !job.trigger.description.is_empty() {
         lines.push(("Due", job.trigger.description.clone()));
     }

@@ -81,7 +81,8 @@ impl CronTrigger {
     fn explain(&self, job: &str) -> Vec<String> {
         let days = self.cron.explain_days(job).map(str::to_owned);
         let warnings = self.cron.warnings().into_iter().map(|(warning, _)| warning);
-        let texts = days.into_iter().chain([self.time_changes()]).chain(warnings);
+        let picks = self.cron.explain_picks(job);
+        let texts = days.into_iter().chain(picks).chain([self.time_changes()]).chain(warnings);
         texts.map(|text| format!("{}.", capital(&text))).collect()
     }
 
