@@ -1,5 +1,6 @@
 //! jobctl runs commands on a schedule.
 
+pub mod cli;
 pub mod client;
 pub mod core;
 pub mod daemon;

@@ -12,4 +12,5 @@ pub mod notifier;
 pub mod policy;
 pub mod run;
 pub mod scheduler;
+pub mod signal;
 pub mod trigger;

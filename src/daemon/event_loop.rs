@@ -197,6 +197,7 @@ impl EventLoop {
                 }
             }
             Happening::AdoptedEnded((run, place, exit)) => {
+                self.executor.keeper.ended(run, place);
                 self.feed(match exit {
                     Some(exit) => Input::Exited { run, place, exit, usage: None },
                     None => Input::Vanished { run, place },
@@ -206,11 +207,16 @@ impl EventLoop {
             Happening::Task(task) => task(self),
             Happening::Alarm => {
                 self.feed(Input::Tick);
-                self.sweep_history(clock::now());
+                let now = clock::now();
+                self.sweep_history(now);
+                self.executor.tidy_now_and_then(now.mono);
             }
             Happening::Terminate => self.stop(),
             Happening::Reload => drop(self.reload()),
-            Happening::LookAtOutputs => self.executor.watch_outputs(),
+            Happening::LookAtOutputs => {
+                self.executor.watch_outputs();
+                self.executor.keeper.keep_what_lasts();
+            }
             Happening::Heartbeat => self.supervisor.beat(),
             Happening::MoreStarts => {}
         }
@@ -245,7 +251,7 @@ impl EventLoop {
                 Effect::FindFutureGaps { after } => self.find_future_gaps(after),
                 Effect::Forget { run } => {
                     let job = self.executor.close(run);
-                    self.service.run_is_over(run);
+                    self.service.run_is_over(run, self.next_token);
                     if let Some(job) = job {
                         self.prune_now_and_then(&job);
                     }
@@ -358,6 +364,9 @@ impl EventLoop {
                     self.service.notifier.look();
                 }
                 self.service.committed();
+                if self.batch.is_empty() && self.pending.is_empty() {
+                    self.executor.keeper.take_back();
+                }
                 if !claims.is_empty() {
                     self.feed(Input::Claimed(claims));
                 }
@@ -392,9 +401,8 @@ impl EventLoop {
 
     /// Sends the answers whose changes are durable and whose earlier starts have been carried out.
     fn send_answers(&mut self) {
-        // A token that was not submitted yet is durable when there is nothing to submit under it.
-        let unsubmitted = if self.batch.is_empty() { self.next_token + 1 } else { self.next_token };
-        let oldest = self.pending.keys().next().copied().unwrap_or(u64::MAX).min(unsubmitted);
+        let oldest = self.oldest_open();
+        self.service.tell_ends(oldest);
         while let Some(next) = self.answers.front() {
             if next.token >= oldest || next.starts > self.starts_done {
                 return;
@@ -405,9 +413,11 @@ impl EventLoop {
         }
     }
 
-    /// Says whether nothing waits for the store.
-    pub(super) fn is_all_durable(&self) -> bool {
-        self.batch.is_empty() && self.pending.is_empty()
+    /// Returns the oldest submission that is not durable; all before it are.
+    fn oldest_open(&self) -> u64 {
+        // A token that was not submitted yet is durable when there is nothing to submit under it.
+        let unsubmitted = if self.batch.is_empty() { self.next_token + 1 } else { self.next_token };
+        self.pending.keys().next().copied().unwrap_or(u64::MAX).min(unsubmitted)
     }
 
     fn set_alarm(&mut self) {
@@ -429,6 +439,7 @@ impl EventLoop {
                 Ok(None) | Err(_) => break,
             }
         }
+        self.service.tell_ends(u64::MAX);
         for waiting in self.answers.drain(..) {
             waiting.acknowledge.send();
         }

@@ -5,12 +5,15 @@
 //! there is to begin with, `executor` starts and ends processes, `service` answers clients, `views` shows what is
 //! known, `clock` is the only place that reads a clock.
 
+pub mod answers;
 pub mod boot;
 pub mod catalogue;
 pub mod clock;
 mod event_hooks;
 mod event_loop;
 mod executor;
+pub mod foreground;
+mod keeper;
 pub mod listener;
 mod notifier;
 mod output;
@@ -20,4 +23,5 @@ mod service;
 mod supervisor;
 pub mod views;
 
+pub use listener::BindError;
 pub use run::{Options, RunError, run};

@@ -5,6 +5,7 @@ use toml::de::DeValue;
 use super::diagnostic::quoted;
 use super::raw::Item;
 use super::reader::Reader;
+use crate::core::signal;
 
 /// Size units; one letter and `iB` count in 1024, `B` after a letter in 1000, as in coreutils.
 const SIZES: &[(&str, u64)] = &[
@@ -25,22 +26,10 @@ const SIZES: &[(&str, u64)] = &[
     ("TB", 1_000_000_000_000),
 ];
 
-/// The signals that can ask a process to end, with their Linux numbers (signal(7), x86 and arm).
-const SIGNALS: &[(&str, i32)] = &[
-    ("HUP", 1),
-    ("INT", 2),
-    ("QUIT", 3),
-    ("ABRT", 6),
-    ("KILL", 9),
-    ("USR1", 10),
-    ("USR2", 12),
-    ("PIPE", 13),
-    ("ALRM", 14),
-    ("TERM", 15),
-    ("CONT", 18),
-    ("TSTP", 20),
-    ("WINCH", 28),
-    ("PWR", 30),
+/// The signals that can ask a process to end.
+const ENDING: [&str; 14] = [
+    "HUP", "INT", "QUIT", "ABRT", "KILL", "USR1", "USR2", "PIPE", "ALRM", "TERM", "CONT", "TSTP", "WINCH",
+    "PWR",
 ];
 
 /// Reads a number of bytes: a whole number or text with a unit.
@@ -104,9 +93,9 @@ pub(crate) fn read_signal(item: Item<'_>, reader: &mut Reader<'_>) -> Option<i32
     };
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    let found = SIGNALS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
+    let found = ENDING.contains(&name).then(|| signal::number(name)).flatten().map(i32::from);
     if found.is_none() {
-        let near = reader.suggester.hint(name, SIGNALS.iter().map(|(known, _)| *known));
+        let near = reader.suggester.hint(name, ENDING);
         let message = format!("{:?}: there is no signal {} that ends a process", item.key, quoted(text));
         reader.error(item.span, message, near);
     }

@@ -64,6 +64,11 @@ impl Logs {
         logs
     }
 
+    /// Names the directory and leaves it as it is: for those who only read.
+    pub fn existing(root: PathBuf) -> Self {
+        Logs { root }
+    }
+
     /// Returns the path of an attempt's output file.
     pub fn path(&self, job: &Name, run: RunId, attempt: u32) -> PathBuf {
         let name = if attempt <= 1 { format!("{run}.log") } else { format!("{run}.{attempt}.log") };

@@ -136,6 +136,11 @@ impl Selector {
         Selector { status: Vec::new(), since: None, sort: None, desc: false, limit: None, ..self.clone() }
     }
 
+    /// Says whether only some jobs are meant.
+    pub fn narrows_jobs(&self) -> bool {
+        self.of_jobs() != Selector { all: self.all, ..Selector::default() }
+    }
+
     /// Returns the first field with a value that means nothing, or with too many.
     fn fault(&self) -> Option<&'static str> {
         let globs = self.names.iter().filter(|name| is_glob(name)).count();

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::asking::{instant, run_answer};
 use super::{Acknowledge, internal, refusal};
 use crate::core::name::Name;
 use crate::core::run::RunId;
 use crate::core::scheduler::{Answer, Command, Input, RunNow};
+use crate::daemon::answers;
 use crate::daemon::event_loop::EventLoop;
 use crate::daemon::listener::ReplyHandle;
 use crate::protocol::error::ServiceError;
@@ -15,7 +15,7 @@ use crate::protocol::{filter, reply, request};
 
 impl EventLoop {
     pub(super) fn pause(&mut self, pause: request::Pause, reply: ReplyHandle) {
-        let until = match pause.until.as_deref().map(|text| instant(text, "until")).transpose() {
+        let until = match pause.until.as_deref().map(|text| answers::instant(text, "until")).transpose() {
             Ok(until) => until,
             Err(error) => return reply.finish(Err::<reply::Names, _>(error)),
         };
@@ -121,24 +121,12 @@ impl EventLoop {
         let queries = self.service.queries.clone();
         let answer = move |reply: ReplyHandle| {
             queries.ask(move |reader| {
-                let result = reader.map_err(internal).and_then(|reader| run_answer(run, &pictures, reader));
-                reply.finish(result);
+                let result = reader.map_err(internal).and_then(|reader| answers::run(run, &pictures, reader));
+                reply.finish(result.map(|run| reply::OneRun { run }));
             });
         };
-        if self.scheduler.run(run).is_none() && !self.service.ended.contains(&run) {
-            // It is over, and whatever ended it was acknowledged before this request was read, or is in the
-            // submission at hand: the answer waits for that.
-            let (told, over) = tokio::sync::oneshot::channel();
-            self.service.waiting.entry(run).or_default().push(told);
-            self.service.ended.push(run);
-            if self.is_all_durable() {
-                self.service.committed();
-            }
-            tokio::spawn(async move {
-                drop(over.await);
-                answer(reply);
-            });
-            return;
+        if self.scheduler.run(run).is_none() && self.service.is_end_durable(run) {
+            return answer(reply);
         }
         let (told, over) = tokio::sync::oneshot::channel();
         self.service.waiting.entry(run).or_default().push(told);

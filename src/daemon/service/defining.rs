@@ -1,9 +1,13 @@
 //! Requests that change definitions. All of them go through the one parser, and every change of the job set is
 //! written down with who made it.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use super::{Acknowledge, internal};
 use crate::core::change::{Actor, Change, Revision};
 use crate::core::event::EventKind;
+use crate::core::job::Job;
 use crate::core::name::Name;
 use crate::core::scheduler::{Answer, Command, Input, PutAction, RunNow};
 use crate::daemon::catalogue::CatalogueError;
@@ -13,6 +17,7 @@ use crate::daemon::listener::ReplyHandle;
 use crate::daemon::views::diagnostic_view;
 use crate::daemon::views::event::change_view;
 use crate::jobfile::{Diagnostic, Fragment, write};
+use crate::process;
 use crate::protocol::error::ServiceError;
 use crate::protocol::views::{ChangeView, DiagnosticView};
 use crate::protocol::{reply, request};
@@ -235,7 +240,8 @@ impl EventLoop {
     /// Reads the job file again; a bad one changes nothing.
     pub(in crate::daemon) fn reload(&mut self) -> Result<reply::Reloaded, ServiceError> {
         self.supervisor.reloading();
-        let before: Vec<_> = self.scheduler.jobs().map(|job| job.job).collect();
+        let before: HashMap<Name, Arc<Job>> =
+            self.scheduler.jobs().map(|job| (job.job.name.clone(), job.job)).collect();
         let outcome = self.service.catalogue.reload();
         self.supervisor.ready();
         match outcome {
@@ -265,15 +271,15 @@ impl EventLoop {
         self.service.notifier.reconfigure(set.notifiers.clone(), zone.clone());
         self.service.event_hooks.reconfigure(set.event_hooks.clone(), zone);
         let warnings = views(&set.warnings);
-        let find = |name: &Name| before.iter().find(|old| old.name == *name);
-        let added = jobs.iter().filter(|job| find(&job.name).is_none()).count() as u64;
-        let unchanged =
-            jobs.iter().filter(|job| find(&job.name).is_some_and(|old| *old == **job)).count() as u64;
+        let known = jobs.iter().filter(|job| before.contains_key(&job.name)).count() as u64;
+        let unchanged = jobs.iter().filter(|job| before.get(&job.name) == Some(job)).count() as u64;
         let total = jobs.len() as u64;
-        let removed = before.iter().filter(|old| !jobs.iter().any(|job| job.name == old.name)).count() as u64;
+        let (added, removed) = (total - known, before.len() as u64 - known);
         tracing::info!(jobs = total, added, removed, "the job file was read again");
         self.feed(Input::Reloaded { jobs, pools, settings });
-        let changed = total - added - unchanged;
+        drop(before);
+        process::give_back_memory();
+        let changed = known - unchanged;
         Ok(reply::Reloaded { jobs: total, added, changed, removed, unchanged, warnings })
     }
 

@@ -6,21 +6,17 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::asking::instant;
 use super::internal;
-use crate::core::civil::Zone;
-use crate::core::event::EventKind;
 use crate::core::name::Name;
 use crate::core::run::RunId;
+use crate::daemon::answers::{self, Pictures};
 use crate::daemon::event_loop::EventLoop;
 use crate::daemon::listener::ReplyHandle;
 use crate::daemon::queries::Queries;
-use crate::daemon::views::event::event_view;
 use crate::process::LogReader;
 use crate::protocol::error::ServiceError;
 use crate::protocol::views::EventView;
-use crate::protocol::{filter, reply, request};
-use crate::store::EventFilter;
+use crate::protocol::{reply, request};
 
 /// How many events go into one piece of a stream.
 const EVENTS_AT_ONCE: usize = 500;
@@ -31,45 +27,25 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(100);
 impl EventLoop {
     /// Lists events; with `more` those to come follow, from where the list ends, without a gap.
     pub(super) fn events(&self, events: request::Events, more: bool, reply: ReplyHandle) {
-        let since =
-            match events.selector.since.as_deref().map(|text| instant(text, "selector.since")).transpose() {
-                Ok(since) => since,
-                Err(error) => return reply.finish(Err::<reply::Events, _>(error)),
-            };
-        let kinds: Vec<EventKind> = EventKind::ALL
-            .into_iter()
-            .filter(|kind| {
-                let matches = |only: &String| crate::protocol::pattern::matches(only, kind.as_str());
-                events.only.is_empty() || events.only.iter().any(matches)
-            })
-            .collect();
-        let single = match events.selector.names.as_slice() {
-            [name] if !crate::protocol::pattern::is_glob(name) => Name::new(name).ok(),
-            _ => None,
-        };
-        // A stream without a starting point begins now; a list without one ends now.
-        let limit = events.selector.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        let filter = EventFilter {
-            after_seq: events.after,
-            since,
-            kinds: if events.only.is_empty() { Vec::new() } else { kinds },
-            job: single,
-            limit: limit.or((!more).then_some(EVENTS_AT_ONCE)),
-        };
-        let feed = EventFeed {
-            queries: self.service.queries.clone(),
-            zone: self.service.catalogue.zone().clone(),
-            request: events,
-        };
+        let pictures = self.pictures_for(&events);
+        if !more {
+            let limit = answers::events_limit(&events);
+            return self.answer(reply, move |reader| {
+                let events = answers::events(&events, Some(limit), &pictures, reader)?;
+                Ok(reply::Events { events })
+            });
+        }
+        let feed = EventFeed { queries: self.service.queries.clone(), request: events };
         let commits = self.service.commits.subscribe();
-        tokio::spawn(async move {
-            if more {
-                feed.follow(filter, commits, reply).await;
-            } else {
-                let list = feed.list(filter).await;
-                reply.finish(list.map(|events| reply::Events { events }));
-            }
-        });
+        tokio::spawn(feed.follow(commits, reply));
+    }
+
+    fn pictures_for(&self, events: &request::Events) -> Pictures {
+        if events.selector.narrows_jobs() {
+            self.pictures(None)
+        } else {
+            Pictures::without_jobs(&self.service.catalogue, &self.service.logs)
+        }
     }
 
     /// Sends the output of a run; with `follow` until the run is over.
@@ -105,51 +81,25 @@ impl EventLoop {
 /// Reads events for one client.
 struct EventFeed {
     queries: Queries,
-    zone: Zone,
     request: request::Events,
 }
 
 impl EventFeed {
-    async fn list(&self, filter: EventFilter) -> Result<Vec<EventView>, ServiceError> {
-        let (found, events) = oneshot::channel();
-        let zone = self.zone.clone();
-        self.queries.ask(move |reader| {
-            let rows = reader.map_err(internal).and_then(|reader| reader.events(&filter).map_err(internal));
-            drop(
-                found
-                    .send(rows.map(|rows| rows.iter().map(|row| event_view(row, &zone)).collect::<Vec<_>>())),
-            );
-        });
-        let views = events.await.unwrap_or_else(|_| Err(internal("the store does not answer")))?;
-        Ok(views.into_iter().filter(|view| filter::takes_event(&self.request, view)).collect())
-    }
-
-    async fn last_seq(&self) -> u64 {
-        let (found, last) = oneshot::channel();
-        self.queries.ask(move |reader| {
-            let _ = found.send(reader.ok().and_then(|reader| reader.last_seq().ok()).unwrap_or(0));
-        });
-        last.await.unwrap_or(0)
-    }
-
-    async fn follow(
-        &self,
-        mut filter: EventFilter,
-        mut commits: tokio::sync::watch::Receiver<u64>,
-        mut reply: ReplyHandle,
-    ) {
-        if filter.after_seq.is_none() && filter.since.is_none() {
-            filter.after_seq = Some(self.last_seq().await);
+    /// Sends what matches, then waits for the next commit, until the client goes.
+    async fn follow(mut self, mut commits: tokio::sync::watch::Receiver<u64>, mut reply: ReplyHandle) {
+        // A stream without a starting point begins now.
+        if self.request.after.is_none() && self.request.selector.since.is_none() {
+            self.request.after = Some(self.last_seq().await);
         }
         loop {
             // Looked at before the query: a commit that comes during it is seen by the next turn.
             commits.mark_unchanged();
             let last = self.last_seq().await;
-            match self.list(EventFilter { limit: None, ..filter.clone() }).await {
+            match self.list().await {
                 Ok(events) => {
                     let seen = events.last().map_or(last, |event| event.seq.max(last));
-                    filter.after_seq = Some(filter.after_seq.unwrap_or(0).max(seen));
-                    filter.since = None;
+                    self.request.after = Some(self.request.after.unwrap_or(0).max(seen));
+                    self.request.selector.since = None;
                     for piece in events.chunks(EVENTS_AT_ONCE) {
                         if reply.send(&reply::Events { events: piece.to_vec() }).await.is_err() {
                             return;
@@ -163,6 +113,30 @@ impl EventFeed {
                 () = reply.gone() => return,
             }
         }
+    }
+
+    /// Reads all that match now, by the jobs there are now.
+    async fn list(&self) -> Result<Vec<EventView>, ServiceError> {
+        let (found, events) = oneshot::channel();
+        let (queries, request) = (self.queries.clone(), self.request.clone());
+        self.queries.task(move |event_loop| {
+            let pictures = event_loop.pictures_for(&request);
+            queries.ask(move |reader| {
+                let answer = reader.map_err(internal);
+                drop(
+                    found.send(answer.and_then(|reader| answers::events(&request, None, &pictures, reader))),
+                );
+            });
+        });
+        events.await.unwrap_or_else(|_| Err(internal("the store does not answer")))
+    }
+
+    async fn last_seq(&self) -> u64 {
+        let (found, last) = oneshot::channel();
+        self.queries.ask(move |reader| {
+            let _ = found.send(reader.ok().and_then(|reader| reader.last_seq().ok()).unwrap_or(0));
+        });
+        last.await.unwrap_or(0)
     }
 }
 

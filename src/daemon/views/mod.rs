@@ -44,14 +44,3 @@ pub fn diagnostic_view(diagnostic: &Diagnostic) -> DiagnosticView {
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
-
-/// Names a signal as kill(1) does; by its number where it has no name.
-fn signal_name(number: u8) -> String {
-    const NAMES: [&str; 31] = [
-        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
-        "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ",
-        "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
-    ];
-    let name = usize::from(number).checked_sub(1).and_then(|place| NAMES.get(place));
-    name.map_or_else(|| number.to_string(), |name| (*name).to_owned())
-}

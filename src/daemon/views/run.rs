@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use super::{millis, signal_name};
+use super::millis;
 use crate::core::civil::Zone;
 use crate::core::run::{Exit, RunStatus};
+use crate::core::signal;
 use crate::core::trigger::FireNote;
 use crate::process::Logs;
 use crate::protocol::views::{RunView, StepView};
@@ -66,7 +67,7 @@ fn step_view(step: &StepRow, zone: &Zone) -> StepView {
 pub(super) fn exit_parts(exit: Option<Exit>) -> (Option<u8>, Option<String>) {
     match exit {
         Some(Exit::Code(code)) => (Some(code), None),
-        Some(Exit::Signal(signal)) => (None, Some(signal_name(signal))),
+        Some(Exit::Signal(signal)) => (None, Some(signal::name(signal))),
         None => (None, None),
     }
 }

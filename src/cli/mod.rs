@@ -1,0 +1,266 @@
+//! The command line: arguments to requests, answers to text, errors to exit codes.
+//!
+//! One file a subcommand: its arguments, what it asks for, what it prints. This is the only room that prints,
+//! that writes sentences for people, and that knows exit codes. It decides nothing about jobs: what a daemon
+//! would answer comes from the daemon, or, for commands that only read, from the same files through the same
+//! code ([`source`]).
+
+mod add;
+mod cancel;
+mod changes;
+mod check;
+mod complete;
+pub mod completions;
+mod confirm;
+mod context;
+mod edit;
+mod editor;
+mod error;
+mod events;
+mod exec;
+mod explain;
+mod export;
+mod files;
+mod help;
+mod history;
+mod hold;
+mod jobs_page;
+mod keys;
+mod list;
+mod logging;
+mod logs;
+pub mod man;
+mod next;
+mod outcome;
+mod paths;
+mod pause;
+mod release;
+mod reload;
+mod remove;
+mod render;
+mod reschedule;
+mod resume;
+mod run;
+mod run_now;
+mod select;
+mod service;
+mod show;
+mod source;
+mod status;
+mod stop;
+mod suspicions;
+mod terminal;
+mod undo;
+mod wait;
+mod when;
+mod why;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::builder::ValueHint;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap_complete::CompleteEnv;
+
+use context::Context;
+use error::CliError;
+use terminal::ColorChoice;
+
+/// Runs commands on a schedule, and keeps a record of every time one was due.
+#[derive(Debug, Parser)]
+#[command(
+    name = "jobctl",
+    version,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "`jobctl COMMAND --help` explains a command with examples."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The options that every command has.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The job file
+    #[arg(long, global = true, env = "JOBCTL_CONFIG", hide_env_values = true, value_name = "FILE",
+          value_hint = ValueHint::FilePath)]
+    config: Option<PathBuf>,
+    /// Where runs, logs and added jobs are kept
+    #[arg(long, global = true, env = "JOBCTL_STATE_DIR", hide_env_values = true, value_name = "DIR",
+          value_hint = ValueHint::DirPath)]
+    state_dir: Option<PathBuf>,
+    /// The daemon's socket
+    #[arg(long, global = true, env = "JOBCTL_SOCKET", hide_env_values = true, value_name = "FILE",
+          value_hint = ValueHint::FilePath)]
+    socket: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print only what was asked for: no confirmations, no notes, bare names
+    #[arg(long, global = true)]
+    quiet: bool,
+    /// When to use colour: auto, always or never
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t,
+        hide_possible_values = true
+    )]
+    color: ColorChoice,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Run),
+    Status(status::Status),
+    Reload(reload::Reload),
+    Stop(stop::Stop),
+    Hold(hold::Hold),
+    Release(release::Release),
+    List(list::List),
+    Show(show::Show),
+    Next(next::Next),
+    Explain(explain::Explain),
+    Check(check::Check),
+    Export(export::Export),
+    History(history::History),
+    Logs(logs::Log),
+    Events(events::Events),
+    Why(why::Why),
+    Add(Box<add::Add>),
+    Edit(Box<edit::Edit>),
+    Reschedule(Box<reschedule::Reschedule>),
+    Pause(pause::Pause),
+    Resume(resume::Resume),
+    Remove(remove::Remove),
+    Changes(changes::Changes),
+    Undo(undo::Undo),
+    RunNow(run_now::RunNow),
+    Exec(exec::Exec),
+    Wait(wait::Wait),
+    Cancel(cancel::Cancel),
+    Completions(completions::Completions),
+    Man(man::Man),
+}
+
+impl Command {
+    fn run(self, context: &mut Context) -> Result<u8, CliError> {
+        match self {
+            Command::Run(command) => command.run(context),
+            Command::Status(command) => command.run(context),
+            Command::Reload(command) => command.run(context),
+            Command::Stop(command) => command.run(context),
+            Command::Hold(command) => command.run(context),
+            Command::Release(command) => command.run(context),
+            Command::List(command) => command.run(context),
+            Command::Show(command) => command.run(context),
+            Command::Next(command) => command.run(context),
+            Command::Explain(command) => command.run(context),
+            Command::Check(command) => command.run(context),
+            Command::Export(command) => command.run(context),
+            Command::History(command) => command.run(context),
+            Command::Logs(command) => command.run(context),
+            Command::Events(command) => command.run(context),
+            Command::Why(command) => command.run(context),
+            Command::Add(command) => command.run(context),
+            Command::Edit(command) => command.run(context),
+            Command::Reschedule(command) => command.run(context),
+            Command::Pause(command) => command.run(context),
+            Command::Resume(command) => command.run(context),
+            Command::Remove(command) => command.run(context),
+            Command::Changes(command) => command.run(context),
+            Command::Undo(command) => command.run(context),
+            Command::RunNow(command) => command.run(context),
+            Command::Exec(command) => command.run(context),
+            Command::Wait(command) => command.run(context),
+            Command::Cancel(command) => command.run(context),
+            Command::Completions(command) => command.run(context),
+            Command::Man(command) => command.run(context),
+        }
+    }
+}
+
+/// Runs jobctl: arguments in, exit code out.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    match CompleteEnv::with_factory(command).var(completions::VARIABLE).try_complete(args.clone(), None) {
+        Ok(true) => return ExitCode::SUCCESS,
+        Ok(false) => {}
+        Err(error) => return parse_failed(&error),
+    }
+    let matches = match command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) => return parse_failed(&error),
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => return parse_failed(&error),
+    };
+    let mut context = Context::new(cli.global);
+    let ended = cli.command.run(&mut context).and_then(|code| context.out.flush().map(|()| code));
+    match ended {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            // What was said before the error is still worth reading; if it cannot be, the error says more.
+            let _ = context.out.flush();
+            context.out.error(&error);
+            ExitCode::from(error.kind.exit_code())
+        }
+    }
+}
+
+/// Returns the command line's definition, with the commands in groups: what the help is made from.
+fn command() -> clap::Command {
+    help::grouped(Cli::command())
+}
+
+/// Returns the command line's definition as it is: what the manual pages are made from.
+fn plain_command() -> clap::Command {
+    Cli::command()
+}
+
+/// Prints help, version or a usage error, as clap words them.
+fn parse_failed(error: &clap::Error) -> ExitCode {
+    // A reader of the help that has gone away has seen enough.
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{help, plain_command};
+
+    #[test]
+    fn the_command_line_is_sound() {
+        plain_command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_is_in_one_group_and_has_examples() {
+        let command = plain_command();
+        let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+        let grouped: Vec<&str> = help::GROUPS.iter().flat_map(|(_, names)| *names).copied().collect();
+        for name in &names {
+            let places = grouped.iter().filter(|other| *other == name).count();
+            assert_eq!(places, 1, "{name} is in one group");
+        }
+        assert_eq!(names.len(), grouped.len(), "the groups name commands only");
+        for sub in command.get_subcommands() {
+            let name = sub.get_name();
+            assert!(
+                help::examples_of(sub).is_some_and(|text| text.contains("jobctl")),
+                "{name} has examples"
+            );
+        }
+    }
+}

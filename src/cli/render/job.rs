@@ -1,0 +1,161 @@
+//! Jobs as people see them.
+
+use super::out::Out;
+use super::table::{Entry, Table, Tone};
+use super::text::{count, list, short};
+use super::time::{exact, instant, millis, relative, relative_text};
+use crate::cli::error::CliError;
+use crate::cli::terminal::Terminal;
+use crate::core::instant::Timestamp;
+use crate::protocol::views::{JobView, OriginView, PauseView, RunView, TriggerView};
+
+/// The most characters of a description or trigger in a table.
+const SHORT: usize = 60;
+
+/// Renders jobs as a table.
+pub(crate) fn table(jobs: &[JobView], now: Timestamp, terminal: Terminal) -> String {
+    let mut table = Table::new(terminal, &["NAME", "STATE", "NEXT", "LAST", "TRIGGER", "DESCRIPTION"]);
+    for job in jobs {
+        table.row([
+            Entry::new(&job.name),
+            Entry::new(&job.state).tone(state_tone(&job.state)),
+            next(job, now),
+            last(job.last_run.as_ref(), now),
+            Entry::new(short(&trigger(&job.trigger), SHORT)),
+            Entry::new(short(job.description.as_deref().unwrap_or_default(), SHORT)),
+        ]);
+    }
+    table.render()
+}
+
+/// Writes a trigger as its key and its value; some values begin with the key themselves.
+fn trigger(trigger: &TriggerView) -> String {
+    if trigger.spec.starts_with(&trigger.kind) {
+        return trigger.spec.clone();
+    }
+    format!("{} {}", trigger.kind, trigger.spec)
+}
+
+fn state_tone(state: &str) -> Tone {
+    match state {
+        "running" => Tone::Busy,
+        "broken" => Tone::Bad,
+        "paused" | "finished" => Tone::Faint,
+        _ => Tone::Normal,
+    }
+}
+
+fn next(job: &JobView, now: Timestamp) -> Entry {
+    Entry::maybe(job.next_fire_time.as_deref().map(|at| relative_text(at, now)))
+}
+
+fn last(run: Option<&RunView>, now: Timestamp) -> Entry {
+    let Some(run) = run else { return Entry::maybe(None) };
+    let at = run.finished_at.as_deref().or(run.started_at.as_deref()).or(run.fire_time.as_deref());
+    let ago = at.map(|at| format!(" {}", relative_text(at, now))).unwrap_or_default();
+    Entry::new(format!("{}{ago}", run.status)).tone(super::run::status_tone(&run.status))
+}
+
+/// Prints one job with everything that is known of it.
+pub(crate) fn show(job: &JobView, now: Timestamp, out: &mut Out) -> Result<(), CliError> {
+    let mut lines: Vec<(&str, String)> = vec![("Job", job.name.clone())];
+    lines.extend(job.description.clone().map(|text| ("Description", text)));
+    lines.push(("State", state(job, now)));
+    lines.extend(job.error.clone().map(|error| ("Error", error)));
+    lines.push(("Trigger", trigger(&job.trigger)));
+    if !job.trigger.description.is_empty() {
+        lines.push(("Due", job.trigger.description.clone()));
+    }
+    if !job.trigger.timezone.is_empty() {
+        lines.push(("Timezone", job.trigger.timezone.clone()));
+    }
+    let next = job.next_fire_time.as_deref().map(|at| both(at, now));
+    lines.push(("Next", next.unwrap_or_else(|| "never".to_owned())));
+    lines.extend(job.last_run.as_ref().map(|run| ("Last run", super::run::summary(run, now))));
+    lines.push(("Command", job.command.clone()));
+    lines.push(("Origin", origin(&job.origin)));
+    lines.push(("Rules", rules(job)));
+    if !job.tags.is_empty() {
+        lines.push(("Tags", job.tags.join(", ")));
+    }
+    lines.extend(job.meta.iter().map(|(key, value)| ("Meta", format!("{key} = {value}"))));
+    if !job.counts.is_empty() {
+        let counts: Vec<String> = job.counts.iter().map(|(status, n)| format!("{n} {status}")).collect();
+        lines.push(("Runs kept", counts.join(", ")));
+    }
+    fields(&lines, out)
+}
+
+/// Prints lines of a label and a value each, the values aligned.
+pub(crate) fn fields(lines: &[(&str, String)], out: &mut Out) -> Result<(), CliError> {
+    let widest = lines.iter().map(|(label, _)| label.len() + 1).max().unwrap_or(0);
+    for (label, value) in lines {
+        out.line(&format!("{:widest$}  {value}", format!("{label}:")))?;
+    }
+    Ok(())
+}
+
+/// Writes an instant of a view exactly and as seen from now.
+pub(crate) fn both(at: &str, now: Timestamp) -> String {
+    match instant(at) {
+        Some(when) => format!("{} ({})", exact(at), relative(when, now)),
+        None => at.to_owned(),
+    }
+}
+
+fn state(job: &JobView, now: Timestamp) -> String {
+    let mut parts = vec![job.state.clone()];
+    if job.running > 0 {
+        parts.push(format!("{} alive", count(job.running, "run")));
+    }
+    if job.queued > 0 {
+        parts.push(format!("{} waiting", count(job.queued, "run")));
+    }
+    if !job.enabled {
+        parts.push("not enabled".to_owned());
+    }
+    if let Some(pause) = &job.pause {
+        parts.push(format!("paused {}", paused(pause, now)));
+    }
+    parts.join(", ")
+}
+
+/// Words a pause or a hold: since when, until when, why.
+pub(crate) fn paused(pause: &PauseView, now: Timestamp) -> String {
+    let mut text = format!("since {}", both(&pause.since, now));
+    if let Some(until) = &pause.until {
+        text.push_str(&format!(" until {}", both(until, now)));
+    }
+    if let Some(reason) = &pause.reason {
+        text.push_str(&format!(": {reason}"));
+    }
+    text
+}
+
+/// Says where a definition came from.
+pub(crate) fn origin(origin: &OriginView) -> String {
+    match (&origin.path, origin.line) {
+        (Some(path), Some(line)) => format!("{path}:{line}"),
+        (Some(path), None) => path.clone(),
+        (None, _) if origin.kind == "added" => "added with `jobctl add`".to_owned(),
+        (None, _) => origin.kind.clone(),
+    }
+}
+
+fn rules(job: &JobView) -> String {
+    let mut rules = vec![format!("grace {}", job.grace)];
+    if !job.coalesce {
+        rules.push("every late fire time runs".to_owned());
+    }
+    let instances = u64::from(job.max_instances);
+    rules.push(format!("at most {} at once, else {}", count(instances, "run"), job.on_busy));
+    rules.extend(job.timeout_ms.map(|timeout| format!("timeout {}", millis(timeout))));
+    if job.retries > 0 {
+        rules.push(count(u64::from(job.retries), "retry").replace("retrys", "retries"));
+    }
+    rules.extend(job.pool.as_ref().map(|pool| format!("pool {pool}")));
+    if job.priority != 0 {
+        rules.push(format!("priority {}", job.priority));
+    }
+    list(&rules)
+}

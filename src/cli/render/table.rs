@@ -1,0 +1,146 @@
+//! Tables: sized to the terminal, plain columns when piped.
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table as Grid};
+
+use super::text::plain;
+use crate::cli::terminal::Terminal;
+
+/// Narrower than this no table can be read; longer lines are the lesser evil.
+const MIN_WIDTH: u16 = 40;
+
+/// How a cell looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Tone {
+    #[default]
+    Normal,
+    Good,
+    Bad,
+    Busy,
+    Faint,
+}
+
+/// A cell: its text and how it looks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Entry {
+    text: String,
+    tone: Tone,
+    right: bool,
+}
+
+impl Entry {
+    /// Makes a cell.
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Entry { text: text.into(), tone: Tone::Normal, right: false }
+    }
+
+    /// Makes a cell of a number, at the right of its column.
+    pub(crate) fn number(number: impl ToString) -> Self {
+        Entry { text: number.to_string(), tone: Tone::Normal, right: true }
+    }
+
+    /// Makes a cell of a text that may not be there.
+    pub(crate) fn maybe(text: Option<String>) -> Self {
+        text.map_or_else(|| Entry::new("-").tone(Tone::Faint), Entry::new)
+    }
+
+    /// Gives it a tone.
+    #[must_use]
+    pub(crate) fn tone(mut self, tone: Tone) -> Self {
+        self.tone = tone;
+        self
+    }
+}
+
+/// A table while its rows are collected.
+#[derive(Debug)]
+pub(crate) struct Table {
+    grid: Grid,
+    terminal: Terminal,
+}
+
+impl Table {
+    /// Makes a table with its headings.
+    pub(crate) fn new(terminal: Terminal, headings: &[&str]) -> Self {
+        let mut grid = Grid::new();
+        grid.load_style(NOTHING);
+        match terminal.width.filter(|_| terminal.interactive) {
+            Some(width) => {
+                grid.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.max(MIN_WIDTH))
+            }
+            None => grid.set_content_arrangement(ContentArrangement::Disabled),
+        };
+        if terminal.colour {
+            grid.enforce_styling();
+        } else {
+            grid.force_no_tty();
+        }
+        grid.set_header(headings.iter().map(|heading| Cell::new(heading).add_attribute(Attribute::Bold)));
+        for column in grid.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        Table { grid, terminal }
+    }
+
+    /// Adds a row, one cell a heading.
+    pub(crate) fn row(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        let unicode = self.terminal.unicode;
+        let cells = entries.into_iter().map(|entry| {
+            let cell = Cell::new(plain(&entry.text, unicode));
+            let cell = if entry.right { cell.set_alignment(CellAlignment::Right) } else { cell };
+            match entry.tone {
+                Tone::Normal => cell,
+                Tone::Good => cell.fg(Color::Green),
+                Tone::Bad => cell.fg(Color::Red),
+                Tone::Busy => cell.fg(Color::Yellow),
+                Tone::Faint => cell.add_attribute(Attribute::Dim),
+            }
+        });
+        self.grid.add_row(cells.collect::<Vec<_>>());
+    }
+
+    /// Writes the table, each line without blanks at its end.
+    pub(crate) fn render(&self) -> String {
+        let mut text = String::new();
+        for line in self.grid.lines() {
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, Table, Tone};
+    use crate::cli::terminal::Terminal;
+
+    const PIPE: Terminal = Terminal { interactive: false, colour: false, unicode: true, width: None };
+
+    fn table(terminal: Terminal) -> String {
+        let mut table = Table::new(terminal, &["NAME", "RUNS", "DESCRIPTION"]);
+        table.row([Entry::new("backup"), Entry::number(3), Entry::new("Off-site backup of /home and /etc")]);
+        table.row([Entry::new("東京").tone(Tone::Good), Entry::number(12), Entry::maybe(None)]);
+        table.render()
+    }
+
+    #[test]
+    fn a_piped_table_is_aligned_plain_text() {
+        assert_eq!(
+            table(PIPE),
+            "NAME    RUNS  DESCRIPTION\n\
+             backup     3  Off-site backup of /home and /etc\n\
+             東京      12  -\n"
+        );
+    }
+
+    #[test]
+    fn a_table_on_a_terminal_is_no_wider_than_it() {
+        let narrow = Terminal { interactive: true, width: Some(40), ..PIPE };
+        let text = table(narrow);
+        assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
+        assert!(text.lines().count() > 3, "{text}");
+        let coloured = Terminal { colour: true, ..narrow };
+        assert!(table(coloured).contains("\u{1b}["));
+    }
+}

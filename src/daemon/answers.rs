@@ -1,0 +1,433 @@
+//! Answers to questions, from a picture of the jobs and the store.
+//!
+//! The daemon asks on the thread that reads the store, commands that read without a daemon ask in their own
+//! process: both get the same answer. Nothing here changes anything or runs anything.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use super::catalogue::Catalogue;
+use super::views::event::{change_view, event_view};
+use super::views::job::{broken_view, job_view};
+use super::views::next::next_view;
+use super::views::run::run_view;
+use super::views::zone_of;
+use crate::core::civil::Zone;
+use crate::core::event::EventKind;
+use crate::core::instant::Timestamp;
+use crate::core::name::Name;
+use crate::core::run::{RunId, RunStatus};
+use crate::core::scheduler::{JobSnapshot, Scheduler};
+use crate::core::trigger::Firing;
+use crate::jobfile::Diagnostic;
+use crate::process::Logs;
+use crate::protocol::error::ServiceError;
+use crate::protocol::selector::Selector;
+use crate::protocol::views::{ChangeView, EventView, JobView, NextView, RunView};
+use crate::protocol::{filter, pattern, reply, request};
+use crate::store::{Counts, EventFilter, HistoryFilter, QueryError, Reader, RunRow};
+
+/// How many fire times `next` shows where nobody says.
+const NEXT_DEFAULT: u32 = 10;
+/// How many fire times `next` shows at most.
+const NEXT_LIMIT: u32 = 1_000;
+/// How many rows a question returns where nobody says.
+const ROWS_DEFAULT: u64 = 100;
+/// How many events and changes around an instant `why` looks at.
+const AROUND: usize = 20;
+/// How far before an instant `why` looks for events.
+const BEFORE: Duration = Duration::from_secs(3_600);
+
+/// Everything that views of jobs are made from, to be taken to another thread.
+#[derive(Clone, Debug)]
+pub struct Pictures {
+    jobs: Vec<JobSnapshot>,
+    broken: Vec<(Name, Vec<Diagnostic>)>,
+    zone: Zone,
+    logs: Logs,
+}
+
+impl Pictures {
+    /// Takes a picture of every job, or of one.
+    pub fn take(scheduler: &Scheduler, catalogue: &Catalogue, logs: &Logs, only: Option<&str>) -> Self {
+        let broken = catalogue.broken().filter(|(name, _)| only.is_none_or(|only| name.as_str() == only));
+        Pictures {
+            jobs: match only {
+                Some(name) => scheduler.job(name).into_iter().collect(),
+                None => scheduler.jobs().collect(),
+            },
+            broken: broken.map(|(name, errors)| (name.clone(), errors.to_vec())).collect(),
+            zone: catalogue.zone().clone(),
+            logs: logs.clone(),
+        }
+    }
+
+    /// Takes a picture without jobs: enough for questions that are about all of them.
+    pub fn without_jobs(catalogue: &Catalogue, logs: &Logs) -> Self {
+        Pictures { jobs: Vec::new(), broken: Vec::new(), zone: catalogue.zone().clone(), logs: logs.clone() }
+    }
+
+    /// Makes views without the ledger: enough to select by what the scheduler knows.
+    pub fn bare_views(&self) -> Vec<JobView> {
+        self.views_with(&HashMap::new(), &BTreeMap::new())
+    }
+
+    /// Makes views of every job, with what the ledger says of them.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn views(&self, reader: &Reader) -> Result<Vec<JobView>, QueryError> {
+        let latest = reader.latest_runs()?.into_iter().map(|row| (row.job.clone(), row)).collect();
+        Ok(self.views_with(&latest, &reader.counts()?))
+    }
+
+    /// Makes the view of one job, with what the ledger says of it; `None` = there is no such job.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn view(&self, name: &str, reader: &Reader) -> Result<Option<JobView>, QueryError> {
+        let Ok(checked) = Name::new(name) else { return Ok(None) };
+        let latest = reader.latest_run(&checked)?.into_iter().map(|row| (row.job.clone(), row)).collect();
+        let counts = reader.counts_of(&checked)?;
+        let counts = BTreeMap::from([(checked, counts)]);
+        Ok(self.views_with(&latest, &counts).into_iter().find(|view| view.name == name))
+    }
+
+    fn views_with(&self, latest: &HashMap<Name, RunRow>, counts: &BTreeMap<Name, Counts>) -> Vec<JobView> {
+        let jobs = self.jobs.iter().map(|job| {
+            let name = &job.job.name;
+            job_view(job, latest.get(name), counts.get(name), &self.zone, &self.logs)
+        });
+        let broken = self
+            .broken
+            .iter()
+            .map(|(name, errors)| broken_view(name, errors, latest.get(name), &self.zone, &self.logs));
+        jobs.chain(broken).collect()
+    }
+
+    /// Tells of a job and its fire times around an instant where there is no ledger.
+    ///
+    /// # Errors
+    /// The job is not in the picture.
+    pub fn blank_ledger(&self, name: &str, around: Around) -> Result<reply::Ledger, ServiceError> {
+        let job = self.bare_views().into_iter().find(|view| view.name == name);
+        let zone = self.zones().into_iter().find(|(job, _)| job.as_str() == name);
+        let zone = zone.map_or_else(|| self.zone.clone(), |(_, zone)| zone);
+        Ok(reply::Ledger {
+            at: zone.format_exact(around.at),
+            last_fire_time: around.last.map(|at| zone.format_exact(at)),
+            next_fire_time: around.next.map(|at| zone.format_exact(at)),
+            job: job.ok_or_else(|| filter::no_such_job(name, []))?,
+            ..reply::Ledger::default()
+        })
+    }
+
+    /// Returns the zone of every job, for instants of rows.
+    fn zones(&self) -> HashMap<Name, Zone> {
+        let zone = |job: &JobSnapshot| (job.job.name.clone(), zone_of(&job.job, &self.zone).clone());
+        self.jobs.iter().map(zone).collect()
+    }
+}
+
+/// Says whether there is a job of this name, broken ones included.
+///
+/// # Errors
+/// There is none; the error has the nearest name.
+pub fn known(name: &str, scheduler: &Scheduler, catalogue: &Catalogue) -> Result<(), ServiceError> {
+    let broken = || catalogue.broken().any(|(broken, _)| broken.as_str() == name);
+    if scheduler.job(name).is_some() || broken() {
+        return Ok(());
+    }
+    let names: Vec<String> = scheduler.jobs().map(|job| job.job.name.to_string()).collect();
+    Err(filter::no_such_job(name, names.iter().map(String::as_str)))
+}
+
+/// Computes the coming fire times of a job.
+///
+/// # Errors
+/// The instant is none, or the job's definition does not load.
+pub fn fire_times(
+    request: &request::Next,
+    scheduler: &Scheduler,
+    catalogue: &Catalogue,
+    now: Timestamp,
+) -> Result<NextView, ServiceError> {
+    known(&request.name, scheduler, catalogue)?;
+    let job = scheduler.job(&request.name).ok_or_else(|| internal("the job's definition does not load"))?;
+    let count = request.count.unwrap_or(NEXT_DEFAULT).min(NEXT_LIMIT);
+    let after = request.from.as_deref().map_or(Ok(now), |text| instant(text, "from"))?;
+    let tzdb = catalogue.zones().version();
+    let view = match &job.job.firing {
+        Firing::Clock(schedule) => {
+            next_view(schedule, job.anchor, after, usize::try_from(count).unwrap_or(0), tzdb)
+        }
+        Firing::Startup | Firing::Shutdown | Firing::After(_) => {
+            NextView { timezone: catalogue.zone().name().to_owned(), tzdb, ..NextView::default() }
+        }
+    };
+    Ok(NextView { job: Some(request.name.clone()), ..view })
+}
+
+/// Reads the rows a selector asks for, the latest first; filters on jobs choose the jobs first.
+///
+/// # Errors
+/// A plain name that neither a job nor the ledger has, an instant that is none, or the store cannot be read.
+pub fn history(
+    selector: &Selector,
+    pictures: &Pictures,
+    reader: &Reader,
+) -> Result<Vec<RunView>, ServiceError> {
+    let jobs = match jobs_of(selector, pictures, reader)? {
+        Some(jobs) if jobs.is_empty() => return Ok(Vec::new()),
+        Some(jobs) => jobs,
+        None => Vec::new(),
+    };
+    let filter = HistoryFilter {
+        jobs,
+        statuses: selector.status.iter().filter_map(|word| RunStatus::from_word(word)).collect(),
+        since: selector.since.as_deref().map(|text| instant(text, "selector.since")).transpose()?,
+        until: None,
+        before: None,
+        limit: Some(rows(selector.limit)),
+    };
+    let found = reader.history(&filter).map_err(internal)?;
+    let zones = pictures.zones();
+    found.iter().map(|row| with_steps(row, &zones, pictures, reader)).collect()
+}
+
+/// Reads one row.
+///
+/// # Errors
+/// There is none of this number, or the store cannot be read.
+pub fn run(run: RunId, pictures: &Pictures, reader: &Reader) -> Result<RunView, ServiceError> {
+    let row = reader.run(run).map_err(internal)?.ok_or(ServiceError::NoSuchRun { run_id: run.0 })?;
+    with_steps(&row, &pictures.zones(), pictures, reader)
+}
+
+fn with_steps(
+    row: &RunRow,
+    zones: &HashMap<Name, Zone>,
+    pictures: &Pictures,
+    reader: &Reader,
+) -> Result<RunView, ServiceError> {
+    let steps = if row.attempts > 0 { reader.steps(row.run).map_err(internal)? } else { Vec::new() };
+    Ok(run_view(row, &steps, zones.get(&row.job).unwrap_or(&pictures.zone), &pictures.logs))
+}
+
+/// Returns how many events a list without a limit of its own has at most.
+pub fn events_limit(request: &request::Events) -> usize {
+    rows(request.selector.limit)
+}
+
+/// Reads events in their order: those after a place in the sequence, or the last there are; `limit` = `None`: all.
+///
+/// # Errors
+/// As [`history`].
+pub fn events(
+    request: &request::Events,
+    limit: Option<usize>,
+    pictures: &Pictures,
+    reader: &Reader,
+) -> Result<Vec<EventView>, ServiceError> {
+    let selector = &request.selector;
+    let jobs = jobs_of(selector, pictures, reader)?;
+    let kinds = EventKind::ALL
+        .into_iter()
+        .filter(|kind| request.only.iter().any(|only| pattern::matches(only, kind.as_str())));
+    let kinds: Vec<EventKind> = kinds.collect();
+    if (kinds.is_empty() && !request.only.is_empty()) || jobs.as_ref().is_some_and(Vec::is_empty) {
+        return Ok(Vec::new());
+    }
+    // The store knows events by one job; several jobs and statuses are picked out afterwards.
+    let (job, picked) = match jobs {
+        Some(mut jobs) if jobs.len() == 1 => (jobs.pop(), None),
+        other => (None, other),
+    };
+    let narrowed = picked.is_some() || !selector.status.is_empty();
+    let filter = EventFilter {
+        after_seq: request.after,
+        since: selector.since.as_deref().map(|text| instant(text, "selector.since")).transpose()?,
+        kinds,
+        job,
+        limit: limit.filter(|_| !narrowed),
+    };
+    let names = picked.map(|jobs| jobs.iter().map(ToString::to_string).collect()).unwrap_or_default();
+    let narrow = request::Events {
+        selector: Selector { names, status: selector.status.clone(), ..Selector::default() },
+        ..request::Events::default()
+    };
+    let found = reader.events(&filter).map_err(internal)?;
+    // One zone for all: a sequence of events is read as a whole.
+    let views = found.iter().map(|row| event_view(row, &pictures.zone));
+    let mut views: Vec<EventView> = views.filter(|view| filter::takes_event(&narrow, view)).collect();
+    let limit = limit.unwrap_or(usize::MAX);
+    if request.after.is_some() {
+        views.truncate(limit);
+    } else {
+        views.drain(..views.len().saturating_sub(limit));
+    }
+    Ok(views)
+}
+
+/// Reads changes of the job set, the latest first.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn changes(
+    request: &request::Changes,
+    pictures: &Pictures,
+    reader: &Reader,
+) -> Result<Vec<ChangeView>, ServiceError> {
+    let job = request
+        .job
+        .as_deref()
+        .map(Name::new)
+        .transpose()
+        .map_err(|_| filter::no_such_job(request.job.as_deref().unwrap_or_default(), []))?;
+    let found = reader.revisions(job.as_ref(), rows(request.limit)).map_err(internal)?;
+    Ok(found.iter().map(|row| change_view(row, &pictures.zone)).collect())
+}
+
+/// Finds what `why` is asked about: the instant (the last fire time where nobody says), and the fire times on
+/// either side of it.
+///
+/// # Errors
+/// There is no such job, or the instant is none.
+pub fn around(
+    request: &request::Why,
+    scheduler: &Scheduler,
+    catalogue: &Catalogue,
+    now: Timestamp,
+) -> Result<Around, ServiceError> {
+    known(&request.job, scheduler, catalogue)?;
+    let asked = request.time.as_deref().map(|text| instant(text, "time")).transpose()?;
+    let at = asked.unwrap_or(now);
+    let job = scheduler.job(&request.job);
+    Ok(match job.as_ref().map(|job| (&job.job.firing, job.anchor)) {
+        Some((Firing::Clock(schedule), anchor)) => {
+            let (last, next) = schedule.around(anchor, at);
+            Around { at: asked.or(last).unwrap_or(now), last, next }
+        }
+        Some((Firing::Startup | Firing::Shutdown | Firing::After(_), _)) | None => {
+            Around { at, last: None, next: None }
+        }
+    })
+}
+
+/// An instant `why` is asked about, with the fire times on either side of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Around {
+    /// The instant.
+    pub at: Timestamp,
+    /// The last fire time not after it.
+    pub last: Option<Timestamp>,
+    /// The first fire time after it.
+    pub next: Option<Timestamp>,
+}
+
+/// Collects what the ledger knows of a job around an instant.
+///
+/// # Errors
+/// The job is not in the picture, or the store cannot be read.
+pub fn ledger(
+    name: &str,
+    Around { at, last, next }: Around,
+    pictures: &Pictures,
+    reader: &Reader,
+) -> Result<reply::Ledger, ServiceError> {
+    let job = pictures.view(name, reader).map_err(internal)?;
+    let job = job.ok_or_else(|| filter::no_such_job(name, []))?;
+    let name = Name::new(name).map_err(internal)?;
+    let zones = pictures.zones();
+    let zone = zones.get(&name).unwrap_or(&pictures.zone);
+    let mut rows = Vec::new();
+    match reader.run_at(&name, at).map_err(internal)? {
+        Some(row) => rows.push(row),
+        None => {
+            let near = reader.neighbours(&name, at).map_err(internal)?;
+            rows.extend(near.before.into_iter().chain(near.after));
+        }
+    }
+    let runs: Result<Vec<RunView>, ServiceError> =
+        rows.iter().map(|row| with_steps(row, &zones, pictures, reader)).collect();
+    let changes = reader.revisions(Some(&name), AROUND).map_err(internal)?;
+    Ok(reply::Ledger {
+        job,
+        at: zone.format_exact(at),
+        last_fire_time: last.map(|at| zone.format_exact(at)),
+        next_fire_time: next.map(|at| zone.format_exact(at)),
+        runs: runs?,
+        events: events_around(&name, at, zone, reader)?,
+        changes: changes.iter().rev().map(|row| change_view(row, zone)).collect(),
+    })
+}
+
+/// Reads the events of a job and of the daemon around an instant.
+fn events_around(
+    job: &Name,
+    at: Timestamp,
+    zone: &Zone,
+    reader: &Reader,
+) -> Result<Vec<EventView>, ServiceError> {
+    let of_daemon = [
+        EventKind::DaemonStarted,
+        EventKind::DaemonStopped,
+        EventKind::DaemonHeld,
+        EventKind::DaemonReleased,
+    ];
+    let about = |job: Option<Name>, kinds: Vec<EventKind>, since: Timestamp| EventFilter {
+        since: Some(since),
+        kinds,
+        job,
+        limit: None,
+        after_seq: None,
+    };
+    let mut events =
+        reader.events(&about(Some(job.clone()), Vec::new(), at.minus(BEFORE))).map_err(internal)?;
+    events.truncate(AROUND);
+    // The daemon may have started long before: what it did last before the instant is what matters.
+    let daemons = reader.events(&about(None, of_daemon.to_vec(), Timestamp::MIN)).map_err(internal)?;
+    let passed = daemons.partition_point(|event| event.at <= at);
+    let near = passed.saturating_sub(AROUND / 2)..(passed + AROUND / 2).min(daemons.len());
+    events.extend(daemons[near].iter().cloned());
+    events.sort_by_key(|event| event.seq);
+    events.dedup_by_key(|event| event.seq);
+    Ok(events.iter().map(|row| event_view(row, zone)).collect())
+}
+
+/// Chooses jobs by everything but status, instant and number; names with a history but without a definition count
+/// too. `None` = the selector does not narrow the jobs.
+fn jobs_of(
+    selector: &Selector,
+    pictures: &Pictures,
+    reader: &Reader,
+) -> Result<Option<Vec<Name>>, ServiceError> {
+    if !selector.narrows_jobs() {
+        return Ok(None);
+    }
+    let chosen = selector.of_jobs();
+    let mut views = pictures.bare_views();
+    let past = reader.jobs_with_history().map_err(internal)?;
+    let known: std::collections::HashSet<String> = views.iter().map(|view| view.name.clone()).collect();
+    let gone = past.iter().filter(|name| !known.contains(name.as_str()));
+    views.extend(gone.map(|name| JobView { name: name.to_string(), ..JobView::default() }));
+    let found = filter::select(&chosen, &views)?;
+    Ok(Some(found.into_iter().filter_map(|view| Name::new(&view.name).ok()).collect()))
+}
+
+/// Reads an instant of a request.
+///
+/// # Errors
+/// It is none; the error names the parameter.
+pub fn instant(text: &str, parameter: &str) -> Result<Timestamp, ServiceError> {
+    let at = crate::protocol::instant(text).ok_or_else(|| ServiceError::invalid_parameter(parameter))?;
+    Ok(Timestamp::from_utc(at.to_utc()))
+}
+
+fn rows(limit: Option<u64>) -> usize {
+    usize::try_from(limit.unwrap_or(ROWS_DEFAULT)).unwrap_or(usize::MAX)
+}
+
+fn internal(error: impl ToString) -> ServiceError {
+    ServiceError::Internal { message: error.to_string() }
+}

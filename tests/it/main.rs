@@ -1,0 +1,6 @@
+//! The integration tests: the real binary, from the outside.
+
+mod cli;
+mod docs;
+mod harness;
+mod tidy;
