@@ -1,5 +1,6 @@
 //! The integration tests: the real binary, from the outside.
 
 mod cli;
+mod control;
 mod docs;
 mod harness;
