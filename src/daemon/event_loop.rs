@@ -245,7 +245,7 @@ impl EventLoop {
                 Effect::FindFutureGaps { after } => self.find_future_gaps(after),
                 Effect::Forget { run } => {
                     let job = self.executor.close(run);
-                    self.service.run_is_over(run);
+                    self.service.run_is_over(run, self.next_token);
                     if let Some(job) = job {
                         self.prune_now_and_then(&job);
                     }
@@ -392,9 +392,8 @@ impl EventLoop {
 
     /// Sends the answers whose changes are durable and whose earlier starts have been carried out.
     fn send_answers(&mut self) {
-        // A token that was not submitted yet is durable when there is nothing to submit under it.
-        let unsubmitted = if self.batch.is_empty() { self.next_token + 1 } else { self.next_token };
-        let oldest = self.pending.keys().next().copied().unwrap_or(u64::MAX).min(unsubmitted);
+        let oldest = self.oldest_open();
+        self.service.tell_ends(oldest);
         while let Some(next) = self.answers.front() {
             if next.token >= oldest || next.starts > self.starts_done {
                 return;
@@ -405,9 +404,11 @@ impl EventLoop {
         }
     }
 
-    /// Says whether nothing waits for the store.
-    pub(super) fn is_all_durable(&self) -> bool {
-        self.batch.is_empty() && self.pending.is_empty()
+    /// Returns the oldest submission that is not durable; all before it are.
+    fn oldest_open(&self) -> u64 {
+        // A token that was not submitted yet is durable when there is nothing to submit under it.
+        let unsubmitted = if self.batch.is_empty() { self.next_token + 1 } else { self.next_token };
+        self.pending.keys().next().copied().unwrap_or(u64::MAX).min(unsubmitted)
     }
 
     fn set_alarm(&mut self) {
@@ -429,6 +430,7 @@ impl EventLoop {
                 Ok(None) | Err(_) => break,
             }
         }
+        self.service.tell_ends(u64::MAX);
         for waiting in self.answers.drain(..) {
             waiting.acknowledge.send();
         }

@@ -125,20 +125,8 @@ impl EventLoop {
                 reply.finish(result.map(|run| reply::OneRun { run }));
             });
         };
-        if self.scheduler.run(run).is_none() && !self.service.ended.contains(&run) {
-            // It is over, and whatever ended it was acknowledged before this request was read, or is in the
-            // submission at hand: the answer waits for that.
-            let (told, over) = tokio::sync::oneshot::channel();
-            self.service.waiting.entry(run).or_default().push(told);
-            self.service.ended.push(run);
-            if self.is_all_durable() {
-                self.service.committed();
-            }
-            tokio::spawn(async move {
-                drop(over.await);
-                answer(reply);
-            });
-            return;
+        if self.scheduler.run(run).is_none() && self.service.is_end_durable(run) {
+            return answer(reply);
         }
         let (told, over) = tokio::sync::oneshot::channel();
         self.service.waiting.entry(run).or_default().push(told);

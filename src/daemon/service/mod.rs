@@ -9,7 +9,7 @@ mod asking;
 mod defining;
 mod streams;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -60,8 +60,8 @@ pub(super) struct Service {
     degraded: Option<String>,
     /// Clients that wait for the end of a run.
     waiting: HashMap<RunId, Vec<oneshot::Sender<()>>>,
-    /// Runs that ended since the last commit: those who wait are told once that is durable.
-    ended: Vec<RunId>,
+    /// Runs whose end is not durable yet, with the submission that has it: those who wait are told after it.
+    ended: VecDeque<(u64, RunId)>,
     /// Counts commits, for those who follow the events.
     commits: watch::Sender<u64>,
     runs_since_prune: HashMap<Name, u32>,
@@ -106,7 +106,7 @@ impl Service {
             identity,
             degraded: None,
             waiting: HashMap::new(),
-            ended: Vec::new(),
+            ended: VecDeque::new(),
             commits: watch::Sender::new(0),
             runs_since_prune: HashMap::new(),
             last_sweep: None,
@@ -127,19 +127,28 @@ impl Service {
         self.degraded = error;
     }
 
-    /// Notes that a run is over; whoever waits for it is told after the commit.
-    pub(super) fn run_is_over(&mut self, run: RunId) {
-        self.ended.push(run);
+    /// Notes that a run is over by a change of a submission; whoever waits for it is told once that is durable.
+    pub(super) fn run_is_over(&mut self, run: RunId, token: u64) {
+        self.ended.push_back((token, run));
     }
 
-    /// Everything submitted before is durable.
-    pub(super) fn committed(&mut self) {
+    /// Tells those who follow the events that there are new ones.
+    pub(super) fn committed(&self) {
         self.commits.send_modify(|count| *count += 1);
-        for run in self.ended.drain(..) {
+    }
+
+    /// Tells those who wait for runs whose ends are in submissions before `token`, which are durable.
+    pub(super) fn tell_ends(&mut self, token: u64) {
+        while let Some((_, run)) = self.ended.pop_front_if(|(of, _)| *of < token) {
             for waiting in self.waiting.remove(&run).into_iter().flatten() {
                 let _ = waiting.send(());
             }
         }
+    }
+
+    /// Says whether a run is over and that is durable, where the scheduler does not know it any more.
+    fn is_end_durable(&self, run: RunId) -> bool {
+        self.ended.iter().all(|(_, other)| *other != run)
     }
 
     /// Says whether a job's history is to be held against what it keeps, now that another run is over.
