@@ -8,7 +8,7 @@ use super::select::{Select, timeout};
 use super::service::{call, call_failed, connect};
 use super::wait::wait;
 use crate::client::Client;
-use crate::protocol::reply::{Output, RunIds, RunRef};
+use crate::protocol::reply::{Output, RunIds, RunRef, Status};
 use crate::protocol::request::{self, Request};
 use crate::protocol::views::RunView;
 
@@ -60,6 +60,12 @@ impl RunNow {
         };
         let mut client = connect(context)?;
         let started: RunIds = call(&mut client, &Request::RunNow(request), context)?;
+        if !started.runs.is_empty() && !context.quiet() {
+            let status: Status = call(&mut client, &Request::Status, context)?;
+            if status.status.held.is_some() {
+                context.out.note("the scheduler is held: nothing starts until `jobctl release`");
+            }
+        }
         if self.follow {
             return match started.runs.as_slice() {
                 [] => Ok(nothing_due(context)),

@@ -1,5 +1,7 @@
 //! A row of the ledger in words: what became of a fire time, and why.
 
+use std::time::Duration;
+
 use super::text::count;
 use super::time::{exact, instant, millis};
 use crate::core::event::EventKind;
@@ -7,6 +9,9 @@ use crate::core::instant::Timestamp;
 use crate::core::run::{Reason, RunStatus};
 use crate::protocol::reply::Ledger;
 use crate::protocol::views::RunView;
+
+/// How far the present of the daemon and that of this process may be apart.
+const SAME_MOMENT: Duration = Duration::from_secs(5);
 
 /// Answers `why`: a sentence or two for each row at the instant; where there is none, what lies around it.
 pub(crate) fn answer(ledger: &Ledger, now: Timestamp) -> Vec<String> {
@@ -74,6 +79,10 @@ fn nothing_there(ledger: &Ledger, at: Option<Timestamp>, now: Timestamp) -> Stri
             "after" => format!("{job} is due when the jobs it waits for have ended, not by the clock."),
             _ => format!("{job} is never due."),
         };
+    }
+    // Without an instant to ask about, the daemon takes its own present, which is later than this process's.
+    if let (None, Some(next), true) = (last, &next, at.is_some_and(|at| at.since(now) < SAME_MOMENT)) {
+        return format!("{job} has not been due yet: its first fire time is {next}.");
     }
     let due = last.is_some_and(|last| instant(last) == at);
     if at.is_some_and(|at| at > now) {
