@@ -164,7 +164,13 @@ impl RunOutput {
             // Whether it is the last piece is asked before the file is read: what the run wrote last is then in it.
             let last = !self.request.follow || self.progress.borrow().over || self.is_over().await;
             match read_piece(self.path.clone(), offset, self.request.lines).await {
-                Ok((bytes, end)) => {
+                Ok((mut bytes, mut end)) => {
+                    if !last {
+                        // A letter that is not whole yet waits for its rest.
+                        let whole = whole_letters(&bytes);
+                        end -= (bytes.len() - whole) as u64;
+                        bytes.truncate(whole);
+                    }
                     offset = Some(end);
                     let text = String::from_utf8_lossy(&bytes).into_owned();
                     let piece = reply::Output { run_id, text, offset: end };
@@ -198,6 +204,17 @@ impl RunOutput {
     }
 }
 
+/// Returns how many bytes there are before a letter of UTF-8 that breaks off at the end.
+fn whole_letters(bytes: &[u8]) -> usize {
+    let tail = bytes.len() - bytes.len().min(3);
+    // The longest suffix of up to three bytes that begins a letter and does not finish it.
+    let begins = (tail..bytes.len()).find(|at| {
+        std::str::from_utf8(&bytes[*at..])
+            .is_err_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
+    });
+    begins.unwrap_or(bytes.len())
+}
+
 /// Reads what a file has after an offset, or its last lines, beside the loop.
 async fn read_piece(
     path: PathBuf,
@@ -226,3 +243,24 @@ async fn read_piece(
 
 /// How much of an output goes into one reply.
 const MOST_AT_ONCE: usize = 20 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::whole_letters;
+
+    #[test]
+    fn a_letter_is_not_cut_in_two() {
+        for (bytes, whole) in [
+            (&b""[..], 0),
+            (b"abc", 3),
+            ("a\u{fc}".as_bytes(), 3),
+            (&"a\u{fc}".as_bytes()[..2], 1),
+            (&"\u{1f600}".as_bytes()[..3], 0),
+            (&"ab\u{20ac}".as_bytes()[..4], 2),
+            (b"a\xff", 2),
+            (b"\xbf\xbf\xbf", 3),
+        ] {
+            assert_eq!(whole_letters(bytes), whole, "{bytes:?}");
+        }
+    }
+}
