@@ -145,7 +145,7 @@ pub struct Finish {
 }
 
 /// One command of a run: a step, a hook or an attempt of several.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepRecord {
     /// The attempt it belongs to, from 1.
     pub attempt: u32,
@@ -253,7 +253,7 @@ pub enum NoticeKind {
     Failed,
     /// A run ended well after one that did not.
     Recovered,
-    /// The job has not succeeded for longer than it should.
+    /// The job has not succeeded for longer than it should, or a run lasts for longer than it should.
     Overdue,
 }
 

@@ -240,7 +240,7 @@ impl Catalogue {
         let daemon = &self.set.daemon;
         Settings {
             stop_timeout: daemon.stop_timeout,
-            catch_up_parallel: daemon.catch_up_parallel,
+            catch_up_parallel: daemon.catch_up_parallel.unwrap_or_else(processors),
             startup_delay: daemon.startup_delay,
             max_clock_wait: daemon.max_clock_wait,
             hooks: self.set.global_hooks.clone(),
@@ -284,5 +284,30 @@ fn dependencies(job: &Job) -> Vec<Name> {
     match &job.firing {
         Firing::After(dependencies) => dependencies.iter().map(|dependency| dependency.job.clone()).collect(),
         Firing::Clock(_) | Firing::Startup | Firing::Shutdown => Vec::new(),
+    }
+}
+
+/// Returns how many processors the daemon may use.
+fn processors() -> u32 {
+    std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::Catalogue;
+
+    #[test]
+    fn as_many_late_runs_as_processors_unless_set() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("jobs.toml");
+        let processors = std::thread::available_parallelism().unwrap().get();
+        for (text, expected) in [("", processors), ("[daemon]\ncatch_up_parallel = 3\n", 3)] {
+            std::fs::write(&config, text).unwrap();
+            let zones = Arc::from(crate::zoneinfo::source());
+            let catalogue = Catalogue::open(&config, true, zones, Vec::new()).unwrap();
+            assert_eq!(catalogue.settings().catch_up_parallel as usize, expected);
+        }
     }
 }

@@ -197,6 +197,7 @@ impl EventLoop {
                 }
             }
             Happening::AdoptedEnded((run, place, exit)) => {
+                self.executor.keeper.ended(run, place);
                 self.feed(match exit {
                     Some(exit) => Input::Exited { run, place, exit, usage: None },
                     None => Input::Vanished { run, place },
@@ -206,11 +207,16 @@ impl EventLoop {
             Happening::Task(task) => task(self),
             Happening::Alarm => {
                 self.feed(Input::Tick);
-                self.sweep_history(clock::now());
+                let now = clock::now();
+                self.sweep_history(now);
+                self.executor.tidy_now_and_then(now.mono);
             }
             Happening::Terminate => self.stop(),
             Happening::Reload => drop(self.reload()),
-            Happening::LookAtOutputs => self.executor.watch_outputs(),
+            Happening::LookAtOutputs => {
+                self.executor.watch_outputs();
+                self.executor.keeper.keep_what_lasts();
+            }
             Happening::Heartbeat => self.supervisor.beat(),
             Happening::MoreStarts => {}
         }
@@ -363,6 +369,9 @@ impl EventLoop {
                     self.service.notifier.look();
                 }
                 self.service.committed();
+                if self.batch.is_empty() && self.pending.is_empty() {
+                    self.executor.keeper.take_back();
+                }
                 if !claims.is_empty() {
                     self.feed(Input::Claimed(claims));
                 }

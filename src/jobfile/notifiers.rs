@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
+use crate::core::job::NotifyWhen;
 use crate::core::name::Name;
 use crate::core::notifier::{Channel, NotifierSettings};
 
@@ -36,6 +37,15 @@ const FIELDS: &[Field<Draft>] = &[
 impl Draft {
     fn add(&mut self, item: Item<'_>, channel: Option<Channel>) {
         self.channels.push((item.key_span, channel));
+    }
+}
+
+/// Returns when a notifier speaks where the job does not say: people hear of changes, a dead-man service has to
+/// hear of every run.
+pub(crate) const fn usual_when(channel: &Channel) -> NotifyWhen {
+    match channel {
+        Channel::Ping { .. } => NotifyWhen::Always,
+        Channel::Mail { .. } | Channel::Webhook { .. } | Channel::Command(_) => NotifyWhen::Change,
     }
 }
 

@@ -16,6 +16,7 @@ use crate::daemon::event_loop::EventLoop;
 use crate::daemon::listener::ReplyHandle;
 use crate::daemon::views::diagnostic_view;
 use crate::jobfile::{Diagnostic, Fragment, write};
+use crate::process;
 use crate::protocol::error::ServiceError;
 use crate::protocol::views::DiagnosticView;
 use crate::protocol::{reply, request};
@@ -208,6 +209,8 @@ impl EventLoop {
         let (added, removed) = (total - known, before.len() as u64 - known);
         tracing::info!(jobs = total, added, removed, "the job file was read again");
         self.feed(Input::Reloaded { jobs, pools, settings });
+        drop(before);
+        process::give_back_memory();
         let changed = known - unchanged;
         Ok(reply::Reloaded { jobs: total, added, changed, removed, unchanged, warnings })
     }
