@@ -72,6 +72,13 @@ pub fn pages() -> std::io::Result<Vec<(String, String)>> {
     Ok(pages)
 }
 
+/// Returns the examples of every command, by its name.
+pub fn examples() -> Vec<(String, String)> {
+    let command = super::plain_command();
+    let of = |sub: &Command| Some((sub.get_name().to_owned(), help::examples_of(sub)?));
+    command.get_subcommands().filter_map(of).collect()
+}
+
 /// Starts a page with what all pages have: title, name, synopsis, description, options.
 fn beginning(command: Command, title: &str, out: &mut Vec<u8>) -> std::io::Result<()> {
     // Pages of the same sources are the same, whenever they are made: no date.

@@ -219,6 +219,18 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// Says whether jobctl would take these arguments, which come after its name; nothing is done with them.
+///
+/// # Errors
+/// What is wrong with them, as it would be printed; help and version are no errors.
+pub fn check_arguments(arguments: &[String]) -> Result<(), String> {
+    let words = std::iter::once("jobctl").chain(arguments.iter().map(String::as_str));
+    match command().try_get_matches_from(words) {
+        Err(error) if error.use_stderr() => Err(error.to_string()),
+        _ => Ok(()),
+    }
+}
+
 /// Returns the command line's definition, with the commands in groups: what the help is made from.
 fn command() -> clap::Command {
     help::grouped(Cli::command())
