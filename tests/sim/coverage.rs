@@ -163,7 +163,9 @@ fn walk(job: &Name, stretch: &Stretch, through: Timestamp, ledger: &Ledger) -> R
     while let Some(next) = stretch.schedule.next_after(stretch.anchor, at).filter(|next| *next <= through) {
         let Some(row) = ledger.row_of(job, next) else {
             let (spec, from) = (&stretch.spec, stretch.from);
-            return Err(format!("{job} was due at {next} and has no row (`{spec}` from {from} through {through})"));
+            return Err(format!(
+                "{job} was due at {next} and has no row (`{spec}` from {from} through {through})"
+            ));
         };
         // A long row is taken at one step; its count is judged elsewhere.
         at = match (row.first_fire_time, row.fire_time) {
@@ -179,20 +181,24 @@ fn judge(row: &RunRow, stretches: &[Stretch], ledger: &Ledger) -> Result<(), Str
     let Some(last) = row.fire_time else { return Ok(()) };
     let before = |at: Timestamp| at.minus(Duration::from_micros(1));
     let Some(first) = row.first_fire_time else {
-        let fires = |stretch: &Stretch| stretch.schedule.next_after(stretch.anchor, before(last)) == Some(last);
+        let fires =
+            |stretch: &Stretch| stretch.schedule.next_after(stretch.anchor, before(last)) == Some(last);
         let is_due = stretches.iter().any(fires);
         return if is_due { Ok(()) } else { Err(format!("{} was never due at {last}: {row:?}", row.job)) };
     };
-    let mut within = stretches.iter().filter(|stretch| {
-        first <= stretch.until.unwrap_or(Timestamp::MAX) && last > stretch.from
-    });
+    let mut within = stretches
+        .iter()
+        .filter(|stretch| first <= stretch.until.unwrap_or(Timestamp::MAX) && last > stretch.from);
     let (Some(stretch), None) = (within.next(), within.next()) else { return Ok(()) };
     if first <= stretch.from || last > stretch.until.unwrap_or(Timestamp::MAX) {
         return Ok(());
     }
-    let all = stretch.schedule.fires_between(stretch.anchor, before(first), last).map_or(0, |fires| fires.count);
+    let all =
+        stretch.schedule.fires_between(stretch.anchor, before(first), last).map_or(0, |fires| fires.count);
     let own = ledger.rows.values().filter(|other| {
-        other.job == row.job && other.run != row.run && other.fire_time.is_some_and(|at| first <= at && at <= last)
+        other.job == row.job
+            && other.run != row.run
+            && other.fire_time.is_some_and(|at| first <= at && at <= last)
     });
     let own: u64 = own.map(|other| other.occurrences).sum();
     if all < own + row.occurrences || all > own + row.occurrences {

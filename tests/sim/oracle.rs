@@ -244,9 +244,12 @@ impl Oracle {
     /// Judges when the scheduler wants to be woken. `idle` = it was asked because of the clock and did nothing.
     pub(crate) fn handled(&mut self, scheduler: &Scheduler, now: Now, idle: bool) {
         let wakeup = scheduler.next_wakeup();
-        let past = wakeup.wall.is_some_and(|at| at <= now.wall) || wakeup.mono.is_some_and(|at| at <= now.mono);
+        let past =
+            wakeup.wall.is_some_and(|at| at <= now.wall) || wakeup.mono.is_some_and(|at| at <= now.mono);
         if idle && past {
-            self.complain(format!("at {now:?} nothing was to be done, and it wants to be woken at {wakeup:?}"));
+            self.complain(format!(
+                "at {now:?} nothing was to be done, and it wants to be woken at {wakeup:?}"
+            ));
         }
         if self.blocked || self.held || self.stopping || scheduler.waits_for_clock().is_some() {
             return;
@@ -272,18 +275,22 @@ impl Oracle {
         for row in ledger.rows.values() {
             if row.finished_at.is_some() {
                 if !is_explained(row.status, row.reason) {
-                    self.complaints.push(format!("run {} is {} because of {:?}", row.run, row.status, row.reason));
+                    self.complaints
+                        .push(format!("run {} is {} because of {:?}", row.run, row.status, row.reason));
                 }
                 if ledger.final_events.get(&row.run) != Some(&1) {
                     let events = ledger.final_events.get(&row.run);
-                    self.complaints.push(format!("run {} ({}) has {events:?} final events", row.run, row.status));
+                    self.complaints
+                        .push(format!("run {} ({}) has {events:?} final events", row.run, row.status));
                 }
                 continue;
             }
             let recent = row.queued_at.plus(minute) > now || row.due_at.plus(minute) > now;
-            let retries = row.status == RunStatus::Retrying && row.retry_at.is_some_and(|at| at.plus(minute) > now);
+            let retries =
+                row.status == RunStatus::Retrying && row.retry_at.is_some_and(|at| at.plus(minute) > now);
             if !recent && !retries {
-                self.complaints.push(format!("run {} of {} is left {}: {row:?}", row.run, row.job, row.status));
+                self.complaints
+                    .push(format!("run {} of {} is left {}: {row:?}", row.run, row.job, row.status));
             }
         }
         for (pid, process) in machine.alive() {
@@ -311,10 +318,9 @@ fn is_explained(status: RunStatus, reason: Option<Reason>) -> bool {
             matches!(reason, Some(R::Cancelled | R::Replaced | R::Stopping | R::Removed))
         }
         RunStatus::Missed => reason == Some(R::Grace),
-        RunStatus::Skipped => matches!(
-            reason,
-            Some(R::Busy | R::Paused | R::Held | R::Coalesced | R::Removed | R::Disabled)
-        ),
+        RunStatus::Skipped => {
+            matches!(reason, Some(R::Busy | R::Paused | R::Held | R::Coalesced | R::Removed | R::Disabled))
+        }
         RunStatus::Lost => matches!(reason, Some(R::EndUnseen | R::Reboot | R::StartUnknown)),
         RunStatus::Queued | RunStatus::Running | RunStatus::Retrying => false,
     }

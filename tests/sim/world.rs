@@ -120,8 +120,7 @@ impl World {
 
     /// Starts a daemon on what the last one left.
     pub(crate) fn boot(&mut self) {
-        let left_in_order =
-            self.ledger.last_event.is_none_or(|kind| kind == EventKind::DaemonStopped);
+        let left_in_order = self.ledger.last_event.is_none_or(|kind| kind == EventKind::DaemonStopped);
         self.ledger.boot_id = self.machine.boot_id();
         let mut jobs = self.file.jobs.clone();
         jobs.extend(self.ledger.definitions.values().map(|toml| self.definitions[toml].clone()));
@@ -227,8 +226,7 @@ impl World {
         let asks = daemon.mail.iter().any(|(_, mail)| matches!(mail, Mail::FutureGaps(_)));
         let blocked = daemon.degraded || asks;
         let since = daemon.since;
-        self.oracle.blocked =
-            blocked || u128::from(self.machine.time - since) <= delay.as_micros();
+        self.oracle.blocked = blocked || u128::from(self.machine.time - since) <= delay.as_micros();
         let effects = self.daemon().scheduler.handle(input, now);
         let idle = ticks && effects.is_empty();
         for effect in &effects {
@@ -419,9 +417,12 @@ impl World {
             let mail = daemon.mail.iter().map(|(at, _)| *at).min().unwrap_or(Tick::MAX);
             mail.min(daemon.alarm).max(daemon.busy_until)
         });
-        let disk = self.disk.queue.front().filter(|_| self.daemon.is_some()).map(|front| {
-            if self.disk.failing { self.disk.retry_at } else { front.ready_at }
-        });
+        let disk = self
+            .disk
+            .queue
+            .front()
+            .filter(|_| self.daemon.is_some())
+            .map(|front| if self.disk.failing { self.disk.retry_at } else { front.ready_at });
         [daemon, disk, self.machine.next_end()].into_iter().flatten().min().unwrap_or(Tick::MAX)
     }
 
@@ -534,9 +535,10 @@ impl World {
     }
 
     fn future_gaps(&self, after: Timestamp) -> Vec<FutureGap> {
-        let rows = self.ledger.rows.values().filter(|row| {
-            matches!(row.status.as_str(), "missed" | "skipped") && row.fire_time > Some(after)
-        });
+        let rows =
+            self.ledger.rows.values().filter(|row| {
+                matches!(row.status.as_str(), "missed" | "skipped") && row.fire_time > Some(after)
+            });
         let gaps = rows.filter_map(|row| {
             let last = row.fire_time?;
             let first = row.first_fire_time.unwrap_or(last);
@@ -570,5 +572,4 @@ impl World {
             daemon.alarm = time;
         }
     }
-
 }

@@ -136,9 +136,10 @@ fn nothing_there(ledger: &Ledger, at: Option<Timestamp>, asked: bool, now: Times
 /// Finds since when the whole scheduler had been held at an instant.
 fn held_since(ledger: &Ledger, at: Option<Timestamp>) -> Option<String> {
     let holds = [EventKind::DaemonHeld.as_str(), EventKind::DaemonReleased.as_str()];
-    let last = ledger.events.iter().rev().find(|event| {
-        holds.contains(&event.event.as_str()) && instant(&event.at) <= at.map(end_of_second)
-    })?;
+    let last =
+        ledger.events.iter().rev().find(|event| {
+            holds.contains(&event.event.as_str()) && instant(&event.at) <= at.map(end_of_second)
+        })?;
     (last.event == EventKind::DaemonHeld.as_str()).then(|| exact(&last.at))
 }
 
