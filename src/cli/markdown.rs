@@ -59,7 +59,7 @@ impl Writer {
         } else if let Some(heading) = line.strip_prefix("### ") {
             self.heading(".SS", heading);
         } else if let Some(heading) = line.strip_prefix("## ") {
-            self.heading(".SH", heading);
+            self.heading(".SH", &heading.to_uppercase());
         } else if !line.starts_with("# ") {
             self.body(text, indented, defined);
             self.blank = false;
@@ -101,9 +101,7 @@ impl Writer {
     fn heading(&mut self, request: &str, heading: &str) {
         self.unnest();
         self.out.push_str(&format!("{request} \"{}\"\n", inline(heading)));
-        // The first paragraph of a section needs no request of its own.
         self.open = Open::Nothing;
-        self.blank = false;
     }
 
     fn unnest(&mut self) {
@@ -125,19 +123,24 @@ fn numbered(text: &str) -> Option<(&str, &str)> {
     (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some((number, rest))
 }
 
-/// Turns code, emphasis and links of a line into fonts; what is not closed on the line is a plain character.
+/// Turns code, emphasis and links of a line into fonts; what is not closed on the line, or comes after a backslash,
+/// is a plain character.
 fn inline(line: &str) -> String {
     let mut out = String::new();
     let mut rest = line;
-    while let Some(at) = rest.find(['`', '*', '[']) {
+    while let Some(at) = rest.find(['\\', '`', '*', '[']) {
         out.push_str(&escaped(&rest[..at]));
         rest = &rest[at..];
+        if let Some(next) = rest.strip_prefix('\\').and_then(|rest| rest.chars().next()) {
+            out.push_str(&escaped(next.encode_utf8(&mut [0; 4])));
+            rest = &rest[1 + next.len_utf8()..];
+            continue;
+        }
         let (piece, length) = span(rest).unwrap_or_else(|| (escaped(&rest[..1]), 1));
         out.push_str(&piece);
         rest = &rest[length..];
     }
     out.push_str(&escaped(rest));
-    // The parts were made safe one by one; only the first of them begins the line.
     out
 }
 
@@ -171,9 +174,10 @@ mod tests {
         let cases = [
             ("plain - text", "plain \\- text"),
             ("`a-b` and **c** and *d*", "\\fBa\\-b\\fR and \\fBc\\fR and \\fId\\fR"),
-            ("see [the page](docs/x.md).", "see the page."),
+            ("see [the page](docs/x.md).", "see the page\\&."),
             ("`*/5 * * * *`", "\\fB*/5 * * * *\\fR"),
             ("2 * 3 [x] `", "2 * 3 [x] `"),
+            ("\\*no\\* \\`no\\` \\\\ \\", "*no* `no` \\e \\e"),
             (".dot", "\\&.dot"),
         ];
         for (markdown, roff) in cases {
@@ -182,10 +186,19 @@ mod tests {
     }
 
     #[test]
+    fn our_pages_leave_no_mark_behind() {
+        for body in [crate::cli::jobs_page::body(), crate::cli::time_page::body()] {
+            for mark in ["`", "**", "]("] {
+                assert!(!body.contains(mark), "{mark}: a mark that is closed on another line");
+            }
+        }
+    }
+
+    #[test]
     fn blocks() {
         let markdown = "# Title\n\n## Part\n\nText\nthat goes on.\n\nMore.\n\n1. **One**\n   goes on\n   - a\n   - b\n\n   \
                         again\n2. Two\n\n`key` = x\n: Meaning.\n\n```toml\n.a = 1\n```\n\n- plain\n";
-        let roff = ".SH \"Part\"\nText\nthat goes on.\n.PP\nMore.\n.IP \"1.\" 5\n\\fBOne\\fR\ngoes on\n.RS 5\n\
+        let roff = ".SH \"PART\"\n.PP\nText\nthat goes on.\n.PP\nMore.\n.IP \"1.\" 5\n\\fBOne\\fR\ngoes on\n.RS 5\n\
                     .IP \\(bu 3\na\n.IP \\(bu 3\nb\n.RE\n.IP \"\" 5\nagain\n.IP \"2.\" 5\nTwo\n.TP\n\
                     \\fBkey\\fR = x\nMeaning.\n.PP\n.RS 4\n.nf\n\\&.a = 1\n.fi\n.RE\n.IP \\(bu 3\nplain\n";
         assert_eq!(to_roff(markdown), roff);

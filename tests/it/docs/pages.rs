@@ -26,12 +26,21 @@ fn the_source_cites_rules_and_sections_that_are_there() {
     let mut cited = 0;
     for path in files_below("src") {
         let Ok(text) = std::fs::read_to_string(&path) else { continue };
-        for (word, is_rule) in [("md rule ", true), ("md rules ", true), ("DESIGN section ", false), ("design.md section ", false)] {
+        for (word, is_rule) in [
+            ("md rule ", true),
+            ("md rules ", true),
+            ("DESIGN section ", false),
+            ("design.md section ", false),
+        ] {
             for part in text.split(word).skip(1) {
                 let number: String = part.chars().take_while(char::is_ascii_digit).collect();
                 let Ok(number) = number.parse::<u32>() else { continue };
                 cited += 1;
-                let known = if is_rule { rules.contains(&number) } else { design.contains(&format!("\n## {number}. ")) };
+                let known = if is_rule {
+                    rules.contains(&number)
+                } else {
+                    design.contains(&format!("\n## {number}. "))
+                };
                 assert!(known, "{} cites {word}{number}", path.display());
             }
         }

@@ -51,7 +51,8 @@ fn the_tour_can_be_walked() {
 fn the_first_commands_are_those_of_ci() {
     let readme = read("README.md");
     let first = blocks(&readme, "sh").into_iter().next().unwrap_or_default();
-    let test = first.lines().find(|line| line.starts_with("cargo test")).expect("the README says how to test");
+    let test =
+        first.lines().find(|line| line.starts_with("cargo test")).expect("the README says how to test");
     assert!(read(".ci/run").lines().any(|line| line == test), ".ci/run does not call {test:?}");
     assert!(first.contains("--config examples/jobs.toml"));
 }
@@ -61,7 +62,8 @@ fn every_status_reason_and_exit_code_is_explained() {
     let text = section("When things go wrong");
     let rows: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("| ")).collect();
     let explained = |word: &str| {
-        rows.iter().any(|row| row.split(" | ").next().is_some_and(|first| first.contains(&format!("`{word}`"))))
+        rows.iter()
+            .any(|row| row.split(" | ").next().is_some_and(|first| first.contains(&format!("`{word}`"))))
     };
     for status in RunStatus::ALL {
         assert!(explained(status.as_str()), "the README does not explain the status {status}");

@@ -16,7 +16,8 @@ fn units_start_programs_that_are_installed_there() {
         assert!(text.lines().any(|line| line == format!("ExecStart={program}")), "{unit}");
         assert!(readme.contains(&format!("examples/systemd/{unit}")), "the README installs {unit}");
         // Adoption needs jobs that outlive the daemon, and systemd needs to hear from it.
-        for line in ["Type=notify", "KillMode=process", "Restart=on-failure", "RestartPreventExitStatus=2 3"] {
+        for line in ["Type=notify", "KillMode=process", "Restart=on-failure", "RestartPreventExitStatus=2 3"]
+        {
             assert!(text.lines().any(|found| found == line), "{unit} lacks {line}");
         }
     }
