@@ -30,6 +30,7 @@ mod list;
 mod logging;
 mod logs;
 pub mod man;
+mod markdown;
 mod next;
 mod outcome;
 mod paths;
@@ -50,6 +51,7 @@ mod status;
 mod stop;
 mod suspicions;
 mod terminal;
+mod time_page;
 mod undo;
 mod wait;
 mod when;
@@ -216,6 +218,18 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             context.out.error(&error);
             ExitCode::from(error.kind.exit_code())
         }
+    }
+}
+
+/// Says whether jobctl would take these arguments, which come after its name; nothing is done with them.
+///
+/// # Errors
+/// What is wrong with them, as it would be printed; help and version are no errors.
+pub fn check_arguments(arguments: &[String]) -> Result<(), String> {
+    let words = std::iter::once("jobctl").chain(arguments.iter().map(String::as_str));
+    match command().try_get_matches_from(words) {
+        Err(error) if error.use_stderr() => Err(error.to_string()),
+        _ => Ok(()),
     }
 }
 
