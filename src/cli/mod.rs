@@ -22,6 +22,7 @@ mod exec;
 mod explain;
 mod export;
 mod files;
+mod follow;
 mod help;
 mod history;
 mod hold;

@@ -87,9 +87,9 @@ fn catching_up_runs_once_for_what_fell_due() {
     let mut events = sandbox.follow(["events", "-f", "tick", "--only", "run.succeeded", "--json"]);
     sandbox.ok(["resume", "tick", "--catch-up"]);
     let event: serde_json::Value = serde_json::from_str(&events.until(&["tick"])).expect("JSON lines");
-    let run = &event["run_id"];
+    let run = event["run_id"].as_u64();
     let rows = sandbox.json(["history", "tick", "--json"]);
-    let row = rows.as_array().and_then(|rows| rows.iter().find(|row| row["run_id"] == *run));
+    let row = rows.as_array().and_then(|rows| rows.iter().find(|row| row["run_id"].as_u64() == run));
     assert!(row.is_some_and(|row| row["coalesced"].as_u64() >= Some(1)), "{rows}");
 }
 
