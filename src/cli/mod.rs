@@ -6,6 +6,7 @@
 //! code (`source`).
 
 mod add;
+mod backup;
 mod cancel;
 mod changes;
 mod check;
@@ -40,6 +41,7 @@ mod reload;
 mod remove;
 mod render;
 mod reschedule;
+mod restore;
 mod resume;
 mod run;
 mod run_now;
@@ -151,6 +153,8 @@ enum Command {
     Exec(exec::Exec),
     Wait(wait::Wait),
     Cancel(cancel::Cancel),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -186,6 +190,8 @@ impl Command {
             Command::Exec(command) => command.run(context),
             Command::Wait(command) => command.run(context),
             Command::Cancel(command) => command.run(context),
+            Command::Backup(command) => command.run(context),
+            Command::Restore(command) => command.run(context),
             Command::Completions(command) => command.run(context),
             Command::Man(command) => command.run(context),
         }
