@@ -3,7 +3,7 @@
 //! One file a subcommand: its arguments, what it asks for, what it prints. This is the only room that prints,
 //! that writes sentences for people, and that knows exit codes. It decides nothing about jobs: what a daemon
 //! would answer comes from the daemon, or, for commands that only read, from the same files through the same
-//! code ([`source`]).
+//! code (`source`).
 
 mod add;
 mod backup;
@@ -23,6 +23,7 @@ mod exec;
 mod explain;
 mod export;
 mod files;
+mod follow;
 mod help;
 mod history;
 mod hold;
@@ -32,6 +33,7 @@ mod list;
 mod logging;
 mod logs;
 pub mod man;
+mod markdown;
 mod next;
 mod outcome;
 mod paths;
@@ -53,6 +55,7 @@ mod status;
 mod stop;
 mod suspicions;
 mod terminal;
+mod time_page;
 mod undo;
 mod wait;
 mod when;
@@ -225,6 +228,18 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             context.out.error(&error);
             ExitCode::from(error.kind.exit_code())
         }
+    }
+}
+
+/// Says whether jobctl would take these arguments, which come after its name; nothing is done with them.
+///
+/// # Errors
+/// What is wrong with them, as it would be printed; help and version are no errors.
+pub fn check_arguments(arguments: &[String]) -> Result<(), String> {
+    let words = std::iter::once("jobctl").chain(arguments.iter().map(String::as_str));
+    match command().try_get_matches_from(words) {
+        Err(error) if error.use_stderr() => Err(error.to_string()),
+        _ => Ok(()),
     }
 }
 

@@ -367,3 +367,63 @@ fn variables(run: &RunSnapshot, job: &Arc<Job>, place: Place) -> Vec<(String, St
     }
     extra
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::variables;
+    use crate::core::job::{Command, Job, Origin, Work};
+    use crate::core::name::Name;
+    use crate::core::run::{Exit, RunId, RunStatus, Source};
+    use crate::core::scheduler::{HookKind, HookOwner, Place, RunSnapshot};
+    use crate::core::trigger::Firing;
+
+    #[test]
+    fn hooks_are_told_which_they_are_and_how_the_work_went() {
+        let job = Arc::new(Job {
+            name: Name::new("a").unwrap(),
+            origin: Origin::Added,
+            firing: Firing::Startup,
+            work: Work::Command(Command::Shell("true".into())),
+            policy: Arc::default(),
+            execution: Arc::default(),
+            about: Arc::default(),
+            enabled: true,
+            paused: false,
+        });
+        let run = |outcome| RunSnapshot {
+            run: RunId(1),
+            job: job.clone(),
+            status: RunStatus::Running,
+            source: Source::Manual,
+            attempt: 1,
+            fire_time: None,
+            args: Vec::new(),
+            started_at: None,
+            outcome,
+            itemised: true,
+            last_success: None,
+        };
+        let hook = |kind| Place::Hook(kind, HookOwner::Job, 0);
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(variables(&run(None), &job, Place::Work), []);
+        let before = variables(&run(None), &job, hook(HookKind::Before));
+        assert_eq!(before, [pair("JOBCTL_STEP", "before 1")]);
+        for (status, exit, code) in [
+            (RunStatus::Succeeded, Exit::Code(0), "0"),
+            (RunStatus::Failed, Exit::Code(75), "75"),
+            (RunStatus::TimedOut, Exit::Signal(9), "137"),
+        ] {
+            let after = variables(&run(Some((status, Some(exit)))), &job, hook(HookKind::AfterRun));
+            let expected = [
+                pair("JOBCTL_STEP", "after_run 1"),
+                pair("JOBCTL_STATUS", status.as_str()),
+                pair("JOBCTL_EXIT_CODE", code),
+            ];
+            assert_eq!(after, expected);
+        }
+        let never_started = variables(&run(Some((RunStatus::Failed, None))), &job, hook(HookKind::OnFailure));
+        assert_eq!(never_started[1..], [pair("JOBCTL_STATUS", "failed")]);
+    }
+}

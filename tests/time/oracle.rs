@@ -315,7 +315,7 @@ fn asked(expression: &Expression, zone: &Zone, dst: DstRules, from: i64, to: i64
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn rules_20_to_32_by_the_minute(

@@ -90,3 +90,12 @@ pub(crate) fn same(one: &str, other: &str) -> bool {
     };
     list(one) == list(other)
 }
+
+/// Checks messages and hints: the message names the field and the value, the hint the range or the right spelling.
+pub(crate) fn refusals(table: &[(&str, &str, &str)]) {
+    for (text, message, hint) in table {
+        let error = refused(text);
+        assert_eq!((error.message.as_str(), error.hint.as_deref()), (*message, Some(*hint)), "{text}");
+        assert_eq!(error.to_string(), *message);
+    }
+}

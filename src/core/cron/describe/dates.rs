@@ -38,7 +38,7 @@ pub(super) fn days(expression: &Expression, open: bool) -> String {
     let (any_day, any_weekday) = (sorted(day).len() == 31, week(weekday).len() == 7);
     let every_day = if expression.both { any_day && any_weekday } else { any_day || any_weekday };
     if every_day {
-        let said = open && expression.week.is_none() || !months.within.is_empty();
+        let said = open || !months.within.is_empty();
         return if said { format!("every day{}", months.within) } else { String::new() };
     }
     if any_weekday {
@@ -170,6 +170,14 @@ pub(super) fn weeks(field: Option<&Field>) -> String {
         None | Some((_, [Item::Every { step: 1 }])) => String::new(),
         Some((_, [Item::One(week) | Item::Picked { value: week, .. }])) => format!("in ISO week {week}"),
         Some((_, [Item::Every { step }])) => format!("in every {} ISO week from the 1st", ordinal(*step)),
+        Some((_, [Item::Range { from, to, step: step @ 2.. }])) => {
+            format!(
+                "in every {} ISO week from the {} to the {}",
+                ordinal(*step),
+                ordinal(*from),
+                ordinal(*to)
+            )
+        }
         Some((field, _)) => format!("in the ISO weeks {}", ranges(field)),
     }
 }
@@ -180,6 +188,9 @@ pub(super) fn years(field: Option<&Field>) -> String {
         Some((_, [Item::One(year) | Item::Picked { value: year, .. }])) => format!("in {year}"),
         Some((field, [Item::Every { step }])) => {
             format!("in every {} year from {}", ordinal(*step), field.rule.min)
+        }
+        Some((_, [Item::Range { from, to, step: step @ 2.. }])) => {
+            format!("in every {} year from {from} to {to}", ordinal(*step))
         }
         Some((field, _)) => format!("in the years {}", ranges(field)),
     }

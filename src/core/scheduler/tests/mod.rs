@@ -72,6 +72,8 @@ pub(super) struct World {
     pub(super) signals: Vec<(RunId, i32)>,
     pub(super) answers: Vec<Answer>,
     pub(super) exited: bool,
+    /// True: no command can be started.
+    pub(super) starts_fail: bool,
     /// False: the store says nothing of claims until the test does.
     pub(super) store_answers: bool,
     pub(super) unanswered: Vec<RunId>,
@@ -110,6 +112,7 @@ impl World {
             signals: Vec::new(),
             answers: Vec::new(),
             exited: false,
+            starts_fail: false,
             store_answers: true,
             unanswered: Vec::new(),
         };
@@ -141,6 +144,10 @@ impl World {
                         }
                     }
                     self.ledger.push(change);
+                }
+                Effect::Spawn { run, place } if self.starts_fail => {
+                    let detail = "no such program".to_owned();
+                    inputs.push(Input::StartFailed { run, place, detail });
                 }
                 Effect::Spawn { run, place } => {
                     self.alive.push((run, place));
