@@ -150,15 +150,11 @@ impl Ledger {
 
     /// A row for several fire times stands for those of them that have no row of their own.
     fn gap(&mut self, gap: &Gap, unwritten: &mut HashSet<RunId>) {
-        let range = (gap.job.clone(), gap.first)..=(gap.job.clone(), gap.last);
-        let inside = self.by_fire_time.range(range).filter_map(|(_, run)| self.rows.get(run));
-        let taken: u64 = inside.map(|row| row.occurrences).sum();
+        let taken = self.taken(&gap.job, gap.first, gap.last);
         let covered = self.row_of(&gap.job, gap.last).is_some_and(|row| row.fire_time > Some(gap.last));
         if gap.count > taken && !covered {
             let mut row = self.empty_row(gap.run, &gap.job, gap.status, gap.at);
-            let free = !self.by_fire_time.contains_key(&(gap.job.clone(), gap.last));
-            let last = if free { gap.last } else { gap.last.minus(std::time::Duration::from_micros(1)) };
-            row.fire_time = Some(last);
+            row.fire_time = Some(self.free_end(&gap.job, gap.last));
             row.first_fire_time = (gap.count > 1).then_some(gap.first);
             row.occurrences = gap.count - taken;
             row.reason = Some(gap.reason);
@@ -177,11 +173,25 @@ impl Ledger {
         let idle = |row: &RunRow| matches!(row.status, RunStatus::Missed | RunStatus::Skipped);
         let Some(mut row) = self.rows.get(&run).filter(|row| idle(row)).cloned() else { return };
         self.remove(run);
-        let Some((last, count)) = remains else { return };
-        let free = !self.by_fire_time.contains_key(&(row.job.clone(), last));
-        row.fire_time = Some(if free { last } else { last.minus(std::time::Duration::from_micros(1)) });
-        row.occurrences = count;
-        self.insert(row);
+        let (Some((last, count)), Some(was)) = (remains, row.fire_time) else { return };
+        let taken = self.taken(&row.job, row.first_fire_time.unwrap_or(was), last);
+        if count > taken {
+            row.fire_time = Some(self.free_end(&row.job, last));
+            row.occurrences = count - taken;
+            self.insert(row);
+        }
+    }
+
+    /// Counts the fire times of a stretch that have their rows.
+    fn taken(&self, job: &Name, first: Timestamp, last: Timestamp) -> u64 {
+        let inside = self.by_fire_time.range((job.clone(), first)..=(job.clone(), last));
+        inside.filter_map(|(_, run)| self.rows.get(run)).map(|row| row.occurrences).sum()
+    }
+
+    /// Returns the end of a stretch: just before its last fire time where that has a row of its own.
+    fn free_end(&self, job: &Name, last: Timestamp) -> Timestamp {
+        let free = !self.by_fire_time.contains_key(&(job.clone(), last));
+        if free { last } else { last.minus(std::time::Duration::from_micros(1)) }
     }
 
     fn insert(&mut self, row: RunRow) {

@@ -217,18 +217,12 @@ impl World {
             now.wall = now.wall.plus(Duration::from_secs(3));
         }
         let ticks = matches!(input, Input::Tick);
-        let delay = self.file.settings.startup_delay;
         let daemon = self.daemon();
         daemon.degraded = match input {
             Input::Degraded => true,
             Input::Recovered => false,
             _ => daemon.degraded,
         };
-        let asks = daemon.mail.iter().any(|(_, mail)| matches!(mail, Mail::FutureGaps(_)));
-        let blocked = daemon.degraded || asks;
-        let since = daemon.since;
-        self.oracle.blocked =
-            blocked || u128::from(self.machine.time - since) <= delay.as_micros();
         let effects = self.daemon().scheduler.handle(input, now);
         let idle = ticks && effects.is_empty();
         for effect in &effects {
@@ -236,10 +230,20 @@ impl World {
                 self.oracle.decided(change);
             }
         }
+        self.oracle.blocked = self.is_blocked(&effects);
         let Some(daemon) = &self.daemon else { return Err(Died) };
         self.oracle.handled(&daemon.scheduler, now, idle);
         self.step()?;
         self.carry_out(effects)
+    }
+
+    /// Says whether something that only the world knows of keeps everything from falling due.
+    fn is_blocked(&self, effects: &[Effect]) -> bool {
+        let Some(daemon) = &self.daemon else { return true };
+        let asks = effects.iter().any(|effect| matches!(effect, Effect::FindFutureGaps { .. }))
+            || daemon.mail.iter().any(|(_, mail)| matches!(mail, Mail::FutureGaps(_)));
+        let up = Duration::from_micros(self.machine.time - daemon.since);
+        daemon.degraded || asks || up <= self.file.settings.startup_delay
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) -> Alive<Option<Answer>> {

@@ -81,6 +81,7 @@ impl Scheduler {
         if self.find(name.as_str()).is_none() {
             return Answer::NoSuchJob;
         }
+        self.take_out(name, now, fx);
         fx.commit(Change::Undefine { job: name.clone() });
         fx.commit(Change::Revision(Revision {
             at: now.wall,
@@ -90,7 +91,6 @@ impl Scheduler {
             after: None,
             by,
         }));
-        self.take_out(name, now, fx);
         self.link_dependents();
         Answer::Done
     }
@@ -137,34 +137,19 @@ impl Scheduler {
 
     fn resume(&mut self, name: &Name, catch_up: bool, now: Now, fx: &mut Effects) -> Answer {
         let Some(id) = self.find(name.as_str()) else { return Answer::NoSuchJob };
-        let Some(pause) = self.slot_mut(id).more_mut().pause.take() else { return Answer::Nothing };
+        let Some(pause) = self.slot(id).pause().cloned() else { return Answer::Nothing };
         if let Some(until) = pause.until {
             self.wall_timers.disarm(until, WallTimer::PauseEnds(id));
         }
+        if !catch_up {
+            self.leave_out(id, Reason::Paused, now, fx);
+        }
+        self.slot_mut(id).more_mut().pause = None;
         fx.commit(Change::Pause { job: name.clone(), pause: None });
         fx.event(job_event(now, EventKind::JobResumed, name));
-        if !catch_up {
-            self.record_paused(id, now, fx);
-        }
         self.find_next(id);
         self.arm(id);
         Answer::Done
-    }
-
-    /// Writes down what fell due during a pause, all in one row, and goes on from now.
-    fn record_paused(&mut self, id: JobId, now: Now, fx: &mut Effects) {
-        let slot = self.slot(id);
-        let job = slot.job.clone();
-        if let Firing::Clock(schedule) = &job.firing
-            && job.enabled
-            && let Some(fires) = schedule.fires_between(slot.anchor, slot.cursor, now.wall)
-        {
-            self.gap(id, &job, RunStatus::Skipped, Reason::Paused, None, fires, now, fx);
-        }
-        let slot = self.slot_mut(id);
-        if !matches!(job.firing, Firing::Clock(_)) {
-            slot.next = None;
-        }
     }
 
     /// A pause reaches its end.
@@ -192,8 +177,7 @@ impl Scheduler {
                 OnBusy::Skip => {
                     return open.first().map_or(Answer::Nothing, |run| Answer::Busy { run: *run });
                 }
-                OnBusy::Queue => {}
-                OnBusy::Replace => self.replace(id, now, fx),
+                OnBusy::Queue | OnBusy::Replace => {}
             }
         }
         let mut run = self.new_run(id, Source::Manual, now.wall, now);

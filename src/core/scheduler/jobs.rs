@@ -1,6 +1,6 @@
 //! The job set: how it is taken in at the start, replaced at a reload, and changed job by job.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::io::{Boot, Effect, Effects, Memory, Settings};
@@ -33,6 +33,8 @@ impl Scheduler {
             degraded: false,
             gate: Gate::Open,
             stopping: None,
+            unread_gaps: 0,
+            rewound: BTreeSet::new(),
             next_run: boot.next_run,
             boot_id: boot.boot_id,
             last: now,
@@ -84,8 +86,8 @@ impl Scheduler {
             .map(|s| s.job.name.clone())
             .collect();
         for name in gone {
-            fx.commit(Change::Forget { job: name.clone() });
             self.take_out(&name, now, fx);
+            fx.commit(Change::Forget { job: name });
         }
         for job in jobs {
             match self.find(job.name.as_str()) {
@@ -172,6 +174,11 @@ impl Scheduler {
             fx.event(job_event(now, kind, &job.name));
         }
         let retimed = old.firing.spec() != job.firing.spec();
+        if !job.enabled {
+            self.leave_out(id, Reason::Disabled, now, fx);
+        } else if retimed {
+            self.leave_out(id, Reason::Removed, now, fx);
+        }
         self.slot_mut(id).job = job.clone();
         if retimed {
             let (cursor, anchor) = self.track(&job, job.firing.spec(), now, fx);
@@ -183,6 +190,9 @@ impl Scheduler {
             self.skip_this_boot(id, fx);
         }
         if retimed || old.enabled != job.enabled || old.firing != job.firing {
+            if job.enabled && !old.enabled {
+                self.pass_over(id, now, fx);
+            }
             self.find_next(id);
         }
         self.arm(id);
@@ -192,15 +202,30 @@ impl Scheduler {
         }
     }
 
-    /// Takes a job out of the set. Runs alive go on; runs that wait are skipped.
+    /// Goes on from now: a job was not due while it was disabled.
+    fn pass_over(&mut self, id: JobId, now: Now, fx: &mut Effects) {
+        let slot = self.slot_mut(id);
+        if matches!(slot.job.firing, Firing::Clock(_)) && slot.cursor < now.wall {
+            slot.cursor = now.wall;
+            fx.commit(Change::Cursor { job: slot.job.name.clone(), cursor: now.wall });
+        }
+    }
+
+    /// Takes a job out of the set. Runs alive go on, but are not tried again; runs that wait are skipped.
     pub(super) fn take_out(&mut self, name: &Name, now: Now, fx: &mut Effects) {
         let Some(id) = self.find(name.as_str()) else { return };
         fx.event(job_event(now, EventKind::JobRemoved, name));
+        self.leave_out(id, Reason::Removed, now, fx);
         let slot = self.slot_mut(id);
         slot.removed = true;
         slot.next = None;
         self.arm(id);
         self.drop_waiting(id, Reason::Removed, now, fx);
+        for run in self.slot(id).open().to_vec() {
+            if self.runs.get(&run).is_some_and(|run| run.status == RunStatus::Retrying && run.progress.is_none()) {
+                self.finish_unstarted(run, RunStatus::Cancelled, Reason::Removed, None, now, fx);
+            }
+        }
         self.free_if_gone(id);
     }
 
@@ -283,7 +308,12 @@ impl Scheduler {
 
     /// Returns the jobs of the set.
     pub(super) fn live_slots(&self) -> impl Iterator<Item = &Slot> {
-        self.by_name.values().map(|id| self.slot(*id)).filter(|slot| !slot.removed)
+        self.live_ids().map(|id| self.slot(id))
+    }
+
+    /// Returns the places of the jobs of the set.
+    pub(super) fn live_ids(&self) -> impl Iterator<Item = JobId> {
+        self.by_name.values().copied().filter(|id| !self.slot(*id).removed)
     }
 
     /// Makes a place for a job that has left the set while a run of it was alive and the daemon was not.

@@ -28,7 +28,7 @@ mod snapshot;
 mod tests;
 mod timers;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub use io::{
     Answer, Boot, Command, Effect, Evidence, Found, FoundCommand, FutureGap, Input, Memory, PutAction,
@@ -64,6 +64,10 @@ pub struct Scheduler {
     degraded: bool,
     gate: Gate,
     stopping: Option<Stopping>,
+    /// Questions for rows of the future that the store has not answered yet.
+    unread_gaps: u32,
+    /// Jobs whose schedule has gone back with the clock, to be written down with the answer.
+    rewound: BTreeSet<JobId>,
     next_run: u64,
     boot_id: String,
     last: Now,
@@ -158,7 +162,8 @@ impl Scheduler {
     /// Says whether fire times are acted upon at present. While the store cannot be written nothing could be
     /// claimed; during a hold and while stopping nothing may start: what falls due then is judged afterwards.
     fn jobs_may_fall_due(&self) -> bool {
-        !self.degraded && self.hold.is_none() && self.stopping.is_none() && self.gate == Gate::Open
+        let free = !self.degraded && self.hold.is_none() && self.unread_gaps == 0;
+        free && self.stopping.is_none() && self.gate == Gate::Open
     }
 
     /// Says whether a run that is ready may start now.

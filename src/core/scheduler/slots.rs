@@ -2,11 +2,12 @@
 
 use std::cmp::Reverse;
 
+use super::due::busy_rule;
 use super::io::Effects;
-use super::live::{LiveRun, PoolKey, Stand};
+use super::live::{Ending, LiveRun, PoolKey, Stand};
 use super::{Scheduler, WallTimer};
 use crate::core::instant::Now;
-use crate::core::job::Grace;
+use crate::core::job::{Grace, OnBusy};
 use crate::core::policy;
 use crate::core::run::{Reason, RunId, RunStatus, Source};
 use crate::core::trigger::Firing;
@@ -15,32 +16,31 @@ impl Scheduler {
     /// Takes in the store's word on claims: durable ones may start, refused ones never were ours.
     pub(super) fn claimed(&mut self, claims: &[(RunId, bool)], now: Now, fx: &mut Effects) {
         for (id, applied) in claims {
-            if *applied {
-                if let Some(run) = self.runs.get_mut(id) {
-                    run.durable = true;
-                }
-                self.consider(*id, now, fx);
-            } else {
+            if !*applied {
                 self.forget(*id, now, fx);
+            } else if let Some(run) = self.runs.get_mut(id) {
+                run.durable = true;
             }
+        }
+        for (id, _) in claims {
+            self.replace_waiting(*id, now, fx);
+            self.consider(*id, now, fx);
         }
     }
 
-    /// Looks whether a run may go on towards its start.
+    /// Looks whether a run may go on towards its start, or towards its next attempt.
     pub(super) fn consider(&mut self, id: RunId, now: Now, fx: &mut Effects) {
         let Some(run) = self.runs.get(&id) else { return };
         match run.stage {
-            Stand::Due | Stand::Parked => {}
-            Stand::Retry => {
-                self.take_instance(id, now, fx);
-                return;
-            }
+            Stand::Due | Stand::Parked | Stand::Retry => {}
             Stand::Instance | Stand::Worker | Stand::Alive => return,
         }
         if !run.durable {
             return;
         }
-        if now.wall < run.due_at {
+        // What has had its instance once was in time: what it waits after that does not count.
+        let first = run.attempt == 0 && !run.has_instance;
+        if first && now.wall < run.due_at {
             self.wall_timers.arm(run.due_at, WallTimer::RunDue(id));
             return;
         }
@@ -48,18 +48,19 @@ impl Scheduler {
             self.stand(id, Stand::Parked);
             return;
         }
-        if self.too_late(run, now) {
+        if first && self.too_late(run, now) {
             self.finish_unstarted(id, RunStatus::Missed, Reason::Grace, None, now, fx);
             return;
         }
         self.take_instance(id, now, fx);
     }
 
-    /// Looks again at every run that was held back.
+    /// Looks again at every run that was held back, in the order in which they would wait for a worker.
     pub(super) fn consider_parked(&mut self, now: Now, fx: &mut Effects) {
-        let parked: Vec<RunId> =
-            self.runs.values().filter(|run| run.stage == Stand::Parked).map(|run| run.id).collect();
-        for id in parked {
+        let parked = self.runs.values().filter(|run| run.stage == Stand::Parked);
+        let mut parked: Vec<_> = parked.map(|run| (Reverse(run.priority), run.due_at, run.id)).collect();
+        parked.sort_unstable();
+        for (_, _, id) in parked {
             self.consider(id, now, fx);
         }
     }
@@ -83,7 +84,7 @@ impl Scheduler {
     }
 
     fn take_instance(&mut self, id: RunId, now: Now, fx: &mut Effects) {
-        let Some(run) = self.runs.get_mut(&id) else { return };
+        let Some(run) = self.runs.get(&id) else { return };
         if run.has_instance {
             self.take_worker(id, now, fx);
             return;
@@ -91,6 +92,9 @@ impl Scheduler {
         let limit = run.job.policy.max_instances;
         let forced = run.forced;
         let name = run.job.name.clone();
+        if !forced && self.starts_allowed(run) {
+            self.replace_active(id, now, fx);
+        }
         if let Some(job) = self.by_name.get(&name).copied() {
             let more = self.slot_mut(job).more_mut();
             if more.active >= limit && !forced {
@@ -108,8 +112,40 @@ impl Scheduler {
         self.take_worker(id, now, fx);
     }
 
+    /// Returns the runs of the same job that a run takes the place of, oldest first: as many as it needs room for.
+    /// It may do so only once its claim is durable, so that nothing is ended for an occurrence that had its run.
+    fn replaced_by(&self, id: RunId) -> Vec<RunId> {
+        let Some(run) = self.runs.get(&id).filter(|run| busy_rule(&run.job) == OnBusy::Replace) else {
+            return Vec::new();
+        };
+        let Some(job) = self.by_name.get(&run.job.name) else { return Vec::new() };
+        let older: Vec<RunId> = self.slot(*job).open().iter().copied().take_while(|open| *open != id).collect();
+        let surplus = (older.len() + 1).saturating_sub(run.job.policy.max_instances as usize);
+        older.into_iter().take(surplus).collect()
+    }
+
+    /// Ends what a run replaces among those that have not started.
+    fn replace_waiting(&mut self, id: RunId, now: Now, fx: &mut Effects) {
+        for other in self.replaced_by(id) {
+            if self.runs.get(&other).is_some_and(|run| run.progress.is_none()) {
+                self.end(other, Ending::Told { reason: Reason::Replaced, detail: None }, now, fx);
+            }
+        }
+    }
+
+    /// Ends what a run replaces, now that it could start.
+    fn replace_active(&mut self, id: RunId, now: Now, fx: &mut Effects) {
+        for other in self.replaced_by(id) {
+            self.end(other, Ending::Told { reason: Reason::Replaced, detail: None }, now, fx);
+        }
+    }
+
     fn take_worker(&mut self, id: RunId, now: Now, fx: &mut Effects) {
-        let Some(run) = self.runs.get_mut(&id) else { return };
+        let Some(run) = self.runs.get(&id) else { return };
+        if !self.starts_allowed(run) {
+            self.stand(id, Stand::Parked);
+            return;
+        }
         let key = match &run.job.policy.pool {
             Some(name) => PoolKey::Named(name.clone()),
             None if run.catch_up => PoolKey::CatchUp,
@@ -132,13 +168,18 @@ impl Scheduler {
     fn drain_pool(&mut self, key: &PoolKey, now: Now, fx: &mut Effects) {
         while let Some(pool) = self.pools.get_mut(key).filter(|pool| pool.busy < pool.workers) {
             let Some((_, _, id)) = pool.waiting.pop_first() else { return };
-            pool.busy += 1;
+            let Some(run) = self.runs.get(&id) else { continue };
+            if !self.starts_allowed(run) {
+                self.stand(id, Stand::Parked);
+                continue;
+            }
+            if let Some(pool) = self.pools.get_mut(key) {
+                pool.busy += 1;
+            }
             if let Some(run) = self.runs.get_mut(&id) {
                 run.worker = Some(key.clone());
-                self.start_attempt(id, now, fx);
-            } else if let Some(pool) = self.pools.get_mut(key) {
-                pool.busy -= 1;
             }
+            self.start_attempt(id, now, fx);
         }
     }
 

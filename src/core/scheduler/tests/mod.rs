@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Answer, Boot, Command, Effect, Input, Memory, Place, Scheduler, Settings};
-use crate::core::change::{Change, Finish, Gap};
+use super::{Answer, Boot, Command, Effect, FutureGap, Input, Memory, Place, Scheduler, Settings};
+use crate::core::change::{Change, Finish, Gap, Retraction};
 use crate::core::civil::Zone;
 use crate::core::cron::{Cron, DstRules, Parsed};
 use crate::core::event::EventKind;
@@ -138,6 +138,9 @@ impl World {
                             continue;
                         }
                     }
+                    if let Change::Retract { rows, .. } = &change {
+                        self.retract(rows);
+                    }
                     self.ledger.push(change);
                 }
                 Effect::Spawn { run, place } => {
@@ -149,10 +152,8 @@ impl World {
                 Effect::Signal { run, signal, .. } => self.signals.push((run, signal)),
                 Effect::Answer(answer) => self.answers.push(answer),
                 Effect::Exit => self.exited = true,
-                Effect::Sweep { .. }
-                | Effect::ReadOutput { .. }
-                | Effect::FindFutureGaps { .. }
-                | Effect::Forget { .. } => {}
+                Effect::FindFutureGaps { after } => inputs.push(Input::FutureGaps(self.future_gaps(after))),
+                Effect::Sweep { .. } | Effect::ReadOutput { .. } | Effect::Forget { .. } => {}
             }
         }
         for input in inputs {
@@ -164,6 +165,26 @@ impl World {
             }
         } else {
             self.unanswered.extend(claims.into_iter().map(|(run, _)| run));
+        }
+    }
+
+    fn future_gaps(&self, after: Timestamp) -> Vec<FutureGap> {
+        let gaps = self.gaps().into_iter().filter(|gap| gap.last > after);
+        let gap = |gap: &Gap| FutureGap { run: gap.run, job: gap.job.clone(), first: gap.first, last: gap.last };
+        gaps.map(gap).collect()
+    }
+
+    fn retract(&mut self, rows: &[Retraction]) {
+        for row in rows {
+            self.ledger.retain_mut(|change| match change {
+                Change::Gap(gap) if gap.run == row.run => {
+                    if let Some((last, count)) = row.remains {
+                        (gap.last, gap.count) = (last, count);
+                    }
+                    row.remains.is_some()
+                }
+                _ => true,
+            });
         }
     }
 
