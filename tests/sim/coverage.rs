@@ -4,7 +4,7 @@
 //! to keep it, with that trigger and that origin of intervals, until it was told otherwise. The fire times of
 //! every stretch are walked one by one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use jobctl::core::instant::Timestamp;
 use jobctl::core::job::Job;
 use jobctl::core::name::Name;
 use jobctl::core::run::Source;
-use jobctl::core::trigger::{Firing, Schedule};
+use jobctl::core::trigger::{Firing, Schedule, Trigger};
 use jobctl::store::RunRow;
 
 use super::ledger::Ledger;
@@ -29,6 +29,8 @@ struct Stretch {
     from: Timestamp,
     /// Up to this one; `None` = it goes on.
     until: Option<Timestamp>,
+    /// True: its grid of intervals has moved with the clock, which is not written down yet.
+    moved: bool,
 }
 
 #[derive(Default)]
@@ -36,24 +38,29 @@ pub(crate) struct Coverage {
     stretches: BTreeMap<Name, Vec<Stretch>>,
     /// Every trigger that was ever in use, by its text.
     triggers: HashMap<String, Schedule>,
-    disabled_at: BTreeMap<Name, Timestamp>,
-    enabled: BTreeMap<Name, bool>,
+    /// Jobs that are disabled: since when, and after how many decisions.
+    disabled: BTreeMap<Name, (Timestamp, u64)>,
+    /// Jobs that were once due for something else than the clock.
+    waits_for_events: BTreeSet<Name>,
 }
 
 impl Coverage {
     pub(crate) fn register(&mut self, job: &Job) {
         if let Firing::Clock(schedule) = &job.firing {
             self.triggers.insert(job.firing.spec(), schedule.clone());
+        } else {
+            self.waits_for_events.insert(job.name.clone());
         }
         if job.enabled {
-            self.disabled_at.remove(&job.name);
+            self.disabled.remove(&job.name);
+        } else {
+            self.disabled.entry(job.name.clone()).or_insert((Timestamp::MIN, 0));
         }
-        self.enabled.insert(job.name.clone(), job.enabled);
     }
 
-    pub(crate) fn disabled(&mut self, job: &Name, now: Timestamp) {
-        self.disabled_at.insert(job.clone(), now);
-        self.close(job, now);
+    pub(crate) fn disable(&mut self, job: &Name, now: Timestamp, decisions: u64) {
+        self.disabled.insert(job.clone(), (now, decisions));
+        self.end(job, now);
     }
 
     fn open(&mut self, job: &Name) -> Option<&mut Stretch> {
@@ -66,17 +73,28 @@ impl Coverage {
         }
     }
 
-    fn begin(&mut self, job: &Name, spec: &str, from: Timestamp, anchor: Timestamp) {
+    /// Closes a stretch by a decision at an instant.
+    fn end(&mut self, job: &Name, at: Timestamp) {
+        let from = self.open(job).filter(|open| open.moved).map(|open| open.from);
+        self.close(job, from.unwrap_or(at));
+    }
+
+    /// Begins a stretch; `nth` = the number of the decision to do so.
+    fn begin(&mut self, job: &Name, spec: &str, from: Timestamp, anchor: Timestamp, nth: u64) {
         if let Some(schedule) = self.triggers.get(spec).cloned() {
             let spec = spec.to_owned();
-            let until = self.disabled_at.get(job).map(|at| from.max(*at));
-            let stretch = Stretch { spec, schedule, anchor, from, until };
+            let until = self.disabled.get(job);
+            let until = until.map(|(at, decisions)| if nth < *decisions { *at } else { from });
+            let stretch = Stretch { spec, schedule, anchor, from, until, moved: false };
             self.stretches.entry(job.clone()).or_default().push(stretch);
         }
     }
 
     /// A daemon begins with this job set and what the ledger remembers.
     pub(crate) fn boots(&mut self, jobs: &[Arc<Job>], ledger: &Ledger) {
+        for stretch in self.stretches.values_mut().flatten() {
+            stretch.moved = false;
+        }
         for job in jobs {
             self.register(job);
             let remembered = ledger.jobs.get(&job.name);
@@ -88,7 +106,7 @@ impl Coverage {
             if !job.enabled {
                 self.close(&job.name, cursor);
             } else if same && !is_open {
-                self.begin(&job.name, &spec, cursor, anchor);
+                self.begin(&job.name, &spec, cursor, anchor, u64::MAX);
             }
         }
     }
@@ -98,18 +116,14 @@ impl Coverage {
             Change::Track { job, cursor, anchor, trigger } => {
                 let durable = ledger.jobs.get(job).and_then(|memory| memory.cursor);
                 let again = self.open(job).is_some_and(|open| open.spec == *trigger);
-                let until = if meta.booting {
-                    durable.unwrap_or(*cursor)
+                if meta.booting {
+                    self.close(job, durable.unwrap_or(*cursor));
                 } else if again {
-                    *cursor
-                } else {
-                    meta.wall
-                };
-                self.close(job, until);
-                self.begin(job, trigger, *cursor, *anchor);
-                if self.enabled.get(job) == Some(&false) {
                     self.close(job, *cursor);
+                } else {
+                    self.end(job, meta.wall);
                 }
+                self.begin(job, trigger, *cursor, *anchor, meta.nth);
             }
             Change::Cursor { job, cursor } => {
                 if let Some(open) = self.open(job) {
@@ -117,10 +131,11 @@ impl Coverage {
                 } else if let Some(memory) = ledger.jobs.get(job)
                     && let (Some(spec), Some(anchor)) = (&memory.trigger, memory.anchor)
                 {
-                    self.begin(job, spec, *cursor, anchor);
+                    let spec = spec.clone();
+                    self.begin(job, &spec, *cursor, anchor, meta.nth);
                 }
             }
-            Change::Forget { job } | Change::Undefine { job } => self.close(job, meta.wall),
+            Change::Forget { job } | Change::Undefine { job } => self.end(job, meta.wall),
             _ => {}
         }
     }
@@ -129,6 +144,7 @@ impl Coverage {
     pub(crate) fn set_back_to(&mut self, now: Timestamp) {
         for stretch in self.stretches.values_mut().flatten() {
             stretch.until = stretch.until.map(|until| until.min(now));
+            stretch.moved = matches!(stretch.schedule.trigger, Trigger::Every(_));
         }
     }
 
@@ -151,6 +167,7 @@ impl Coverage {
                 complaints.extend(walk(job, stretch, through, ledger).err());
             }
             let rows = ledger.rows.values().filter(|row| row.job == *job && row.source == Source::Schedule);
+            let rows = rows.filter(|row| row.attempts > 0 || !self.waits_for_events.contains(job));
             complaints.extend(rows.filter_map(|row| judge(row, stretches, ledger).err()));
         }
         complaints

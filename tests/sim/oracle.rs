@@ -22,6 +22,8 @@ pub(crate) struct Meta {
     pub(crate) wall: Timestamp,
     /// True: by a scheduler that was just beginning.
     pub(crate) booting: bool,
+    /// How many decisions came before.
+    pub(crate) nth: u64,
 }
 
 #[derive(Default)]
@@ -44,6 +46,7 @@ pub(crate) struct Oracle {
     set_back: bool,
     /// How many starts were judged, and how many claims refused.
     pub(crate) starts: u64,
+    pub(crate) decisions: u64,
     pub(crate) refused: u64,
 }
 
@@ -90,7 +93,7 @@ impl Oracle {
             self.coverage.register(&job);
             let was_enabled = before.is_some_and(|before| before.enabled);
             if was_enabled && !job.enabled {
-                self.coverage.disabled(&job.name, now);
+                self.coverage.disable(&job.name, now, self.decisions);
             }
         }
     }
@@ -282,7 +285,11 @@ impl Oracle {
             }
             let recent = row.queued_at.plus(minute) > now || row.due_at.plus(minute) > now;
             let retries = row.status == RunStatus::Retrying && row.retry_at.is_some_and(|at| at.plus(minute) > now);
-            if !recent && !retries {
+            // It waits for a run whose next attempt is due later.
+            let waits = ledger.rows.values().any(|other| {
+                other.job == row.job && other.finished_at.is_none() && other.status == RunStatus::Retrying
+            });
+            if !recent && !retries && !waits {
                 self.complaints.push(format!("run {} of {} is left {}: {row:?}", row.run, row.job, row.status));
             }
         }

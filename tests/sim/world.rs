@@ -275,8 +275,10 @@ impl World {
 
     fn write(&mut self, change: Change) {
         let wall = self.machine.now().wall;
+        self.oracle.decisions += 1;
+        let nth = self.oracle.decisions;
         let daemon = self.daemon();
-        let meta = Meta { wall, booting: daemon.booting };
+        let meta = Meta { wall, booting: daemon.booting, nth };
         if let Change::Claim(claim) = &change {
             let place = daemon.batch.len();
             daemon.claims.entry(daemon.next_token).or_default().push((place, claim.run));
@@ -371,7 +373,7 @@ impl World {
             for submission in std::mem::take(&mut self.disk.queue) {
                 self.commit(&submission.changes);
             }
-            let meta = Meta { wall, booting: false };
+            let meta = Meta { wall, booting: false, nth: self.oracle.decisions };
             let last_words = [
                 (Change::Heartbeat { at: wall }, meta),
                 (Change::Event(Event::new(wall, EventKind::DaemonStopped)), meta),
