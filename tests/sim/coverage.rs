@@ -63,6 +63,14 @@ impl Coverage {
         self.end(job, now);
     }
 
+    /// A job comes into the set that had left it while no daemon ran: nobody kept its schedule.
+    pub(crate) fn comes_back(&mut self, job: &Name, ledger: &Ledger) {
+        let cursor = ledger.jobs.get(job).and_then(|memory| memory.cursor);
+        if let Some(open) = self.open(job) {
+            open.until = Some(cursor.unwrap_or(open.from));
+        }
+    }
+
     fn open(&mut self, job: &Name) -> Option<&mut Stretch> {
         self.stretches.get_mut(job)?.last_mut().filter(|stretch| stretch.until.is_none())
     }

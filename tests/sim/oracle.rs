@@ -87,10 +87,18 @@ impl Oracle {
     }
 
     /// The job set has changed.
-    pub(crate) fn job_set(&mut self, jobs: impl Iterator<Item = Arc<Job>>, now: Timestamp) {
+    pub(crate) fn job_set(
+        &mut self,
+        jobs: impl Iterator<Item = Arc<Job>>,
+        ledger: &Ledger,
+        now: Timestamp,
+    ) {
         for job in jobs {
             let before = self.known.insert(job.name.clone(), job.clone());
             self.coverage.register(&job);
+            if before.is_none() {
+                self.coverage.comes_back(&job.name, ledger);
+            }
             let was_enabled = before.is_some_and(|before| before.enabled);
             if was_enabled && !job.enabled {
                 self.coverage.disable(&job.name, now, self.decisions);
@@ -116,16 +124,12 @@ impl Oracle {
     pub(crate) fn starts(
         &mut self,
         run: &RunSnapshot,
-        place: Place,
         ledger: &Ledger,
         machine: &Machine,
         pools: &[Pool],
     ) {
         let id = run.run;
         self.starts += 1;
-        if !self.commands.insert((id, run.attempt, place)) {
-            self.complain(format!("{place:?} of run {id} starts twice in attempt {}", run.attempt));
-        }
         let Some(row) = ledger.rows.get(&id) else {
             self.complain(format!("run {id} of {} starts before its claim is durable", run.job.name));
             return;
@@ -147,6 +151,13 @@ impl Oracle {
         }
         self.may_start(run);
         self.has_room(run, machine, pools);
+    }
+
+    /// A process was made for a command.
+    pub(crate) fn spawned(&mut self, run: RunId, attempt: u32, place: Place) {
+        if !self.commands.insert((run, attempt, place)) {
+            self.complain(format!("{place:?} of run {run} starts twice in attempt {attempt}"));
+        }
     }
 
     /// Judges whether anything starts for this job at present.

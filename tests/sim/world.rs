@@ -318,7 +318,7 @@ impl World {
     /// Starts a command: its output file, then its process.
     fn start(&mut self, picture: &RunSnapshot, place: Place) -> Alive<Input> {
         let run = picture.run;
-        self.oracle.starts(picture, place, &self.ledger, &self.machine, &self.file.pools);
+        self.oracle.starts(picture, &self.ledger, &self.machine, &self.file.pools);
         self.machine.create_file(run, picture.attempt);
         self.step()?;
         if self.rng.chance(1, 60) {
@@ -330,9 +330,10 @@ impl World {
         }
         if self.mutation == Some(Mutation::SpawnsTwice) && self.rng.chance(1, 10) {
             self.machine.spawn(process.clone());
-            self.oracle.starts(picture, place, &self.ledger, &self.machine, &self.file.pools);
+            self.oracle.spawned(run, picture.attempt, place);
         }
         let mark = self.machine.spawn(process);
+        self.oracle.spawned(run, picture.attempt, place);
         self.daemon().children.insert(mark.pid, (run, place));
         self.say(|| format!("   started {run} {place:?} pid {}", mark.pid));
         self.step()?;
