@@ -169,7 +169,7 @@ impl Coverage {
                 let cursor = || ledger.jobs.get(job).and_then(|memory| memory.cursor).unwrap_or(stretch.from);
                 let through = match stretch.until {
                     Some(until) => until,
-                    None if known.contains_key(job) => now.minus(stretch.schedule.jitter),
+                    None if known.contains_key(job) => now.minus(stretch.schedule.jitter + Duration::from_secs(2)),
                     None => cursor(),
                 };
                 complaints.extend(walk(job, stretch, through, ledger).err());

@@ -91,11 +91,17 @@ impl Scheduler {
             let Some(id) = self.find(gap.job.as_str()) else { continue };
             let slot = self.slot(id);
             let Firing::Clock(schedule) = &slot.job.firing else { continue };
-            let remains = (gap.first <= now.wall).then(|| {
+            // Nothing falls due before this answer, so the cursor still says how far the clock had gone back,
+            // also where it has been set forward again meanwhile.
+            let through = slot.cursor;
+            if gap.last <= through {
+                continue;
+            }
+            let remains = (gap.first <= through).then(|| {
                 // The grid of intervals has moved since; the row is of the old one.
                 let anchor = free_interval(schedule).map_or(slot.anchor, |every| gap.first.minus(every));
                 let before = Timestamp::from_micros(gap.first.as_micros().saturating_sub(1));
-                let fires = schedule.fires_between(anchor, before, now.wall);
+                let fires = schedule.fires_between(anchor, before, through);
                 fires.map_or((gap.first, 1), |fires| (fires.last, fires.count))
             });
             let rows = vec![Retraction { run: gap.run, remains }];
