@@ -290,6 +290,7 @@ impl EventLoop {
                         job: row.job,
                         first: row.first,
                         last: row.last,
+                        count: row.count,
                     });
                     event_loop.feed(Input::FutureGaps(gaps.collect()));
                 }

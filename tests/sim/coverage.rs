@@ -12,7 +12,7 @@ use jobctl::core::change::Change;
 use jobctl::core::instant::Timestamp;
 use jobctl::core::job::Job;
 use jobctl::core::name::Name;
-use jobctl::core::run::Source;
+use jobctl::core::run::{RunId, Source};
 use jobctl::core::trigger::{Firing, Schedule, Trigger};
 use jobctl::store::RunRow;
 
@@ -40,6 +40,9 @@ pub(crate) struct Coverage {
     triggers: HashMap<String, Schedule>,
     /// Jobs that are disabled: since when, and after how many decisions.
     disabled: BTreeMap<Name, (Timestamp, u64)>,
+    /// In which stretch of its job a row was written, and rows whose count is not held against it.
+    written_in: HashMap<RunId, usize>,
+    rough: BTreeSet<RunId>,
     /// Jobs that were once due for something else than the clock.
     waits_for_events: BTreeSet<Name>,
 }
@@ -143,6 +146,18 @@ impl Coverage {
                     self.begin(job, &spec, *cursor, anchor, meta.nth);
                 }
             }
+            Change::Gap(gap) => {
+                let nth = self.stretches.get(&gap.job).map_or(0, Vec::len);
+                self.written_in.insert(gap.run, nth);
+                if self.open(&gap.job).is_some_and(|open| open.moved) {
+                    self.rough.insert(gap.run);
+                }
+            }
+            Change::Retract { job, rows } => {
+                let nth = self.stretches.get(job).map_or(0, Vec::len);
+                let older = rows.iter().filter(|row| self.written_in.get(&row.run) != Some(&nth));
+                self.rough.extend(older.map(|row| row.run));
+            }
             Change::Forget { job } | Change::Undefine { job } => self.end(job, meta.wall),
             _ => {}
         }
@@ -175,6 +190,7 @@ impl Coverage {
                 complaints.extend(walk(job, stretch, through, ledger).err());
             }
             let rows = ledger.rows.values().filter(|row| row.job == *job && row.source == Source::Schedule);
+            let rows = rows.filter(|row| !self.rough.contains(&row.run));
             let rows = rows.filter(|row| row.attempts > 0 || !self.waits_for_events.contains(job));
             complaints.extend(rows.filter_map(|row| judge(row, stretches, ledger).err()));
         }

@@ -547,7 +547,7 @@ impl World {
         let gaps = rows.filter_map(|row| {
             let last = row.fire_time?;
             let first = row.first_fire_time.unwrap_or(last);
-            Some(FutureGap { run: row.run, job: row.job.clone(), first, last })
+            Some(FutureGap { run: row.run, job: row.job.clone(), first, last, count: row.occurrences })
         });
         gaps.collect()
     }

@@ -98,6 +98,9 @@ impl Scheduler {
                 continue;
             }
             let remains = (gap.first <= through).then(|| {
+                if gap.run < slot.tracked_from {
+                    return share(gap, through);
+                }
                 // The grid of intervals has moved since; the row is of the old one.
                 let anchor = free_interval(schedule).map_or(slot.anchor, |every| gap.first.minus(every));
                 let before = Timestamp::from_micros(gap.first.as_micros().saturating_sub(1));
@@ -125,6 +128,14 @@ impl Scheduler {
         }
         self.consider_parked(now, fx);
     }
+}
+
+/// Returns what remains of a row up to an instant where nobody knows its trigger any more: the count is in
+/// proportion to the time.
+fn share(gap: &FutureGap, through: Timestamp) -> (Timestamp, u64) {
+    let (part, whole) = (through.since(gap.first).as_micros(), gap.last.since(gap.first).as_micros());
+    let count = u128::from(gap.count).saturating_mul(part).checked_div(whole).unwrap_or(0);
+    (through, u64::try_from(count).unwrap_or(gap.count).clamp(1, gap.count.max(1)))
 }
 
 /// Returns the interval of a schedule that counts from the job's own origin, not from a `start`.

@@ -170,7 +170,13 @@ impl World {
 
     fn future_gaps(&self, after: Timestamp) -> Vec<FutureGap> {
         let gaps = self.gaps().into_iter().filter(|gap| gap.last > after);
-        let gap = |gap: &Gap| FutureGap { run: gap.run, job: gap.job.clone(), first: gap.first, last: gap.last };
+        let gap = |gap: &Gap| FutureGap {
+            run: gap.run,
+            job: gap.job.clone(),
+            first: gap.first,
+            last: gap.last,
+            count: gap.count,
+        };
         gaps.map(gap).collect()
     }
 
