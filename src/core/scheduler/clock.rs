@@ -97,16 +97,7 @@ impl Scheduler {
             if gap.last <= through {
                 continue;
             }
-            let remains = (gap.first <= through).then(|| {
-                if gap.run < slot.tracked_from {
-                    return share(gap, through);
-                }
-                // The grid of intervals has moved since; the row is of the old one.
-                let anchor = free_interval(schedule).map_or(slot.anchor, |every| gap.first.minus(every));
-                let before = Timestamp::from_micros(gap.first.as_micros().saturating_sub(1));
-                let fires = schedule.fires_between(anchor, before, through);
-                fires.map_or((gap.first, 1), |fires| (fires.last, fires.count))
-            });
+            let remains = (gap.first <= through).then(|| what_remains(gap, schedule, slot.anchor, through));
             let rows = vec![Retraction { run: gap.run, remains }];
             fx.commit(Change::Retract { job: gap.job.clone(), rows });
         }
@@ -130,12 +121,31 @@ impl Scheduler {
     }
 }
 
-/// Returns what remains of a row up to an instant where nobody knows its trigger any more: the count is in
-/// proportion to the time.
-fn share(gap: &FutureGap, through: Timestamp) -> (Timestamp, u64) {
-    let (part, whole) = (through.since(gap.first).as_micros(), gap.last.since(gap.first).as_micros());
-    let count = u128::from(gap.count).saturating_mul(part).checked_div(whole).unwrap_or(0);
-    (through, u64::try_from(count).unwrap_or(gap.count).clamp(1, gap.count.max(1)))
+/// Returns the last fire time and the count of a row that is cut at an instant.
+fn what_remains(
+    gap: &FutureGap,
+    schedule: &Schedule,
+    anchor: Timestamp,
+    through: Timestamp,
+) -> (Timestamp, u64) {
+    // A grid of intervals has moved since; the row is of the old one.
+    let anchor = free_interval(schedule).map_or(anchor, |every| gap.first.minus(every));
+    let just_before = |at: Timestamp| Timestamp::from_micros(at.as_micros().saturating_sub(1));
+    let fires = |through| schedule.fires_between(anchor, just_before(gap.first), through);
+    let ours = fires(gap.last).is_some_and(|all| {
+        let ends = all.last == gap.last || just_before(all.last) == gap.last;
+        all.first == gap.first && ends && all.count >= gap.count
+    });
+    match fires(through) {
+        Some(left) if ours => (left.last, left.count),
+        Some(_) | None => {
+            // The row is about another trigger, which nobody knows any more: its count is in proportion to the
+            // time.
+            let (part, whole) = (through.since(gap.first).as_micros(), gap.last.since(gap.first).as_micros());
+            let count = u128::from(gap.count).saturating_mul(part).checked_div(whole).unwrap_or(0);
+            (through, u64::try_from(count).unwrap_or(gap.count).clamp(1, gap.count.max(1)))
+        }
+    }
 }
 
 /// Returns the interval of a schedule that counts from the job's own origin, not from a `start`.

@@ -13,7 +13,7 @@ use crate::core::instant::{Now, Timestamp};
 use crate::core::job::{Command, Job, Origin, Pool, StartupScope, Work};
 use crate::core::name::Name;
 use crate::core::policy;
-use crate::core::run::{Reason, RunId, RunStatus};
+use crate::core::run::{Reason, RunStatus};
 use crate::core::trigger::{Fires, Firing, Trigger};
 
 impl Scheduler {
@@ -115,9 +115,6 @@ impl Scheduler {
             None => self.track(&job, trigger, now, fx),
         };
         let mut slot = Slot::new(job.clone(), cursor, anchor);
-        if known.is_none() {
-            slot.tracked_from = RunId(self.next_run);
-        }
         let pause = match memory.cursor {
             None if job.paused => {
                 let pause = Pause { at: now.wall, until: None, reason: None };
@@ -185,11 +182,9 @@ impl Scheduler {
         self.slot_mut(id).job = job.clone();
         if retimed {
             let (cursor, anchor) = self.track(&job, job.firing.spec(), now, fx);
-            let tracked_from = RunId(self.next_run);
             let slot = self.slot_mut(id);
             slot.cursor = cursor;
             slot.anchor = anchor;
-            slot.tracked_from = tracked_from;
             slot.next = None;
             slot.more_mut().satisfied.clear();
             self.skip_this_boot(id, fx);

@@ -26,8 +26,6 @@ pub(super) struct Slot {
     pub(super) cursor: Timestamp,
     /// The origin of intervals.
     pub(super) anchor: Timestamp,
-    /// Rows with smaller numbers may be about another trigger; 0 = not since this daemon began.
-    pub(super) tracked_from: RunId,
     /// The next fire time; for a job without a clock, the pending one.
     pub(super) next: Option<Timestamp>,
     /// The deadline under which the job stands in the timers.
@@ -56,7 +54,7 @@ pub(super) struct More {
 
 impl Slot {
     pub(super) fn new(job: Arc<Job>, cursor: Timestamp, anchor: Timestamp) -> Self {
-        Slot { job, removed: false, cursor, anchor, tracked_from: RunId(0), next: None, armed: None, more: None }
+        Slot { job, removed: false, cursor, anchor, next: None, armed: None, more: None }
     }
 
     /// Returns the rare part for reading.
