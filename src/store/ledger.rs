@@ -33,9 +33,11 @@ fn is_covered(w: &Writing<'_>, job: &Name, fire_time: Timestamp) -> Result<bool,
     Ok(found.optional()?.is_some())
 }
 
-/// Counts the fire times of a stretch that have their rows already.
+/// Counts the fire times of a stretch that have their rows already. Rows about an earlier trigger of the job are
+/// left out: they stand between its fire times rather than for them.
 fn taken(w: &Writing<'_>, job: &Name, first: Timestamp, last: Timestamp) -> Result<u64, rusqlite::Error> {
-    let sql = "SELECT coalesce(sum(occurrences), 0) FROM runs WHERE job = ?1 AND fire_time BETWEEN ?2 AND ?3";
+    let sql = "SELECT coalesce(sum(occurrences), 0) FROM runs WHERE job = ?1 AND fire_time BETWEEN ?2 AND ?3
+        AND run_id > coalesce((SELECT tracked_after FROM jobs WHERE name = ?1), 0)";
     let params = params![job.as_str(), first.as_micros(), last.as_micros()];
     w.prepare(sql)?.query_row(params, |row| row.get(0)).map(unsigned)
 }
@@ -86,8 +88,8 @@ pub(super) fn gap(w: &mut Writing<'_>, gap: &Gap) -> Written {
     let left = gap.count.saturating_sub(taken(w, &gap.job, gap.first, gap.last)?);
     let several = gap.count > 1;
     // Where the last one has a row of its own the stretch ends right before it.
-    let own = u8::from(several && has_own_row(w, &gap.job, gap.last)?);
-    let last = gap.last.as_micros().saturating_sub(i64::from(own));
+    let own = i64::from(several && has_own_row(w, &gap.job, gap.last)?);
+    let last = gap.last.as_micros().saturating_sub(own);
     let sql =
         "INSERT OR IGNORE INTO runs (run_id, job, fire_time, first_fire_time, occurrences, status, reason,
             detail, source, queued_at, due_at, finished_at, boot_id, host)

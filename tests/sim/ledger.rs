@@ -16,6 +16,8 @@ use jobctl::store::{Outcome, RunRow};
 pub(crate) struct Ledger {
     pub(crate) rows: BTreeMap<RunId, RunRow>,
     by_fire_time: BTreeMap<(Name, Timestamp), RunId>,
+    /// The last number given out before a job's present trigger and origin of intervals.
+    tracked_after: BTreeMap<Name, RunId>,
     pub(crate) steps: BTreeMap<RunId, Vec<StepRecord>>,
     pub(crate) jobs: BTreeMap<Name, Memory>,
     pub(crate) definitions: BTreeMap<Name, String>,
@@ -88,6 +90,7 @@ impl Ledger {
                 memory.cursor = Some(*cursor);
                 memory.anchor = Some(*anchor);
                 memory.trigger = Some(trigger.clone());
+                self.tracked_after.insert(job.clone(), RunId(self.next_run - 1));
             }
             Change::Pause { job, pause } => self.memory(job).pause.clone_from(pause),
             Change::Satisfied { job, dependencies } => self.memory(job).satisfied.clone_from(dependencies),
@@ -95,9 +98,9 @@ impl Ledger {
             Change::Define { job, toml } => drop(self.definitions.insert(job.clone(), toml.clone())),
             Change::Undefine { job } => {
                 self.definitions.remove(job);
-                self.jobs.remove(job);
+                self.forget(job);
             }
-            Change::Forget { job } => drop(self.jobs.remove(job)),
+            Change::Forget { job } => self.forget(job),
             Change::Hold(hold) => self.hold.clone_from(hold),
             Change::Heartbeat { at } => self.heartbeat = Some(*at),
             Change::Retract { rows, .. } => {
@@ -122,6 +125,11 @@ impl Ledger {
             Change::Revision(_) | Change::Notify(_) => {}
         }
         Outcome::Applied
+    }
+
+    fn forget(&mut self, job: &Name) {
+        self.jobs.remove(job);
+        self.tracked_after.remove(job);
     }
 
     fn open_row(&mut self, run: RunId) -> Option<&mut RunRow> {
@@ -152,10 +160,12 @@ impl Ledger {
     fn gap(&mut self, gap: &Gap, unwritten: &mut HashSet<RunId>) {
         let taken = self.taken(&gap.job, gap.first, gap.last);
         let covered = self.row_of(&gap.job, gap.last).is_some_and(|row| row.fire_time > Some(gap.last));
-        if gap.count > taken && !covered {
+        let several = gap.count > 1;
+        let free = several || !self.by_fire_time.contains_key(&(gap.job.clone(), gap.last));
+        if gap.count > taken && !covered && free {
             let mut row = self.empty_row(gap.run, &gap.job, gap.status, gap.at);
             row.fire_time = Some(self.free_end(&gap.job, gap.last));
-            row.first_fire_time = (gap.count > 1).then_some(gap.first);
+            row.first_fire_time = several.then_some(gap.first);
             row.occurrences = gap.count - taken;
             row.reason = Some(gap.reason);
             row.due_at = gap.last;
@@ -184,7 +194,9 @@ impl Ledger {
 
     /// Counts the fire times of a stretch that have their rows.
     fn taken(&self, job: &Name, first: Timestamp, last: Timestamp) -> u64 {
+        let from = self.tracked_after.get(job).copied().unwrap_or(RunId(0));
         let inside = self.by_fire_time.range((job.clone(), first)..=(job.clone(), last));
+        let inside = inside.filter(|(_, run)| **run > from);
         inside.filter_map(|(_, run)| self.rows.get(run)).map(|row| row.occurrences).sum()
     }
 

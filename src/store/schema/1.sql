@@ -74,12 +74,14 @@ CREATE TABLE counts (
     PRIMARY KEY (job, status)
 ) STRICT, WITHOUT ROWID;
 
--- What is remembered of a job from one start of the daemon to the next.
+-- What is remembered of a job from one start of the daemon to the next. Rows after tracked_after are about the
+-- trigger and the origin of intervals that the job has now; others may be about earlier ones.
 CREATE TABLE jobs (
     name TEXT PRIMARY KEY,
     cursor INTEGER,
     anchor INTEGER,
     trigger_spec TEXT,
+    tracked_after INTEGER NOT NULL DEFAULT 0,
     paused_at INTEGER,
     paused_until INTEGER,
     pause_reason TEXT,
