@@ -26,6 +26,9 @@ pub(crate) struct Meta {
     pub(crate) nth: u64,
 }
 
+/// A job's definition, origin of intervals and cursor.
+type DueState = (Arc<Job>, Timestamp, Timestamp);
+
 #[derive(Default)]
 pub(crate) struct Oracle {
     /// What was broken, in order.
@@ -44,6 +47,8 @@ pub(crate) struct Oracle {
     commands: HashSet<(RunId, u32, Place)>,
     /// True: the clock has been set back, so that a start may lie before its instant.
     set_back: bool,
+    /// When each job is due at the latest, and for which state of it this was worked out.
+    due: HashMap<Name, (DueState, Option<Timestamp>)>,
     /// How many starts were judged, and how many claims refused.
     pub(crate) starts: u64,
     pub(crate) decisions: u64,
@@ -271,8 +276,19 @@ impl Oracle {
             if !job.job.enabled || job.pause.is_some() {
                 continue;
             }
-            let next = schedule.next_after(job.anchor, job.cursor);
-            let due = next.map(|next| next.plus(schedule.jitter));
+            let state = (job.job.clone(), job.anchor, job.cursor);
+            let kept = self.due.get(&job.job.name).filter(|(kept, _)| {
+                Arc::ptr_eq(&kept.0, &state.0) && (kept.1, kept.2) == (state.1, state.2)
+            });
+            let due = match kept {
+                Some((_, due)) => *due,
+                None => {
+                    let next = schedule.next_after(job.anchor, job.cursor);
+                    let due = next.map(|next| next.plus(schedule.jitter));
+                    self.due.insert(job.job.name.clone(), (state, due));
+                    due
+                }
+            };
             if due.is_some_and(|due| wakeup.wall.is_none_or(|at| at > due)) {
                 let name = &job.job.name;
                 self.complain(format!("{name} is due at {due:?} and the alarm is set for {wakeup:?}"));
