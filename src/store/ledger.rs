@@ -205,7 +205,7 @@ pub(super) fn step(w: &Writing<'_>, run: RunId, step: &StepRecord) -> Written {
     Ok(applied_if(w.run(sql, params)?))
 }
 
-pub(super) fn finished(w: &Writing<'_>, finish: &Finish) -> Written {
+pub(super) fn finished(w: &mut Writing<'_>, finish: &Finish) -> Written {
     if !finish.status.is_final() {
         return Ok(Outcome::Refused);
     }
@@ -232,7 +232,10 @@ pub(super) fn finished(w: &Writing<'_>, finish: &Finish) -> Written {
     };
     let job_and_start = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
     let ended = w.prepare(sql)?.query_row(params, job_and_start).optional()?;
-    let Some((job, started_at)): Option<(String, Option<i64>)> = ended else { return Ok(Outcome::Refused) };
+    let Some((job, started_at)): Option<(String, Option<i64>)> = ended else {
+        w.unwritten.insert(finish.run);
+        return Ok(Outcome::Refused);
+    };
     count(w, &job, finish.status.as_str(), 1)?;
     remember_end(w, &job, started_at.is_some(), finish)?;
     Ok(Outcome::Applied)

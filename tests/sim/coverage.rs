@@ -43,6 +43,7 @@ pub(crate) struct Coverage {
     /// In which stretch of its job a row was written, and rows whose count is not held against it.
     written_in: HashMap<RunId, usize>,
     rough: BTreeSet<RunId>,
+    returning: BTreeSet<Name>,
     /// Jobs that were once due for something else than the clock.
     waits_for_events: BTreeSet<Name>,
 }
@@ -67,11 +68,8 @@ impl Coverage {
     }
 
     /// A job comes into the set that had left it while no daemon ran: nobody kept its schedule.
-    pub(crate) fn comes_back(&mut self, job: &Name, ledger: &Ledger) {
-        let cursor = ledger.jobs.get(job).and_then(|memory| memory.cursor);
-        if let Some(open) = self.open(job) {
-            open.until = Some(cursor.unwrap_or(open.from));
-        }
+    pub(crate) fn comes_back(&mut self, job: &Name) {
+        self.returning.insert(job.clone());
     }
 
     fn open(&mut self, job: &Name) -> Option<&mut Stretch> {
@@ -127,7 +125,7 @@ impl Coverage {
             Change::Track { job, cursor, anchor, trigger } => {
                 let durable = ledger.jobs.get(job).and_then(|memory| memory.cursor);
                 let again = self.open(job).is_some_and(|open| open.spec == *trigger);
-                if meta.booting {
+                if self.returning.remove(job) || meta.booting {
                     self.close(job, durable.unwrap_or(*cursor));
                 } else if again {
                     self.close(job, *cursor);

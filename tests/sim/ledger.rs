@@ -73,7 +73,10 @@ impl Ledger {
                 row.reason = Some(*reason);
             }
             Change::Finished(finish) => {
-                let Some(row) = self.open_row(finish.run) else { return Outcome::Refused };
+                let Some(row) = self.open_row(finish.run) else {
+                    unwritten.insert(finish.run);
+                    return Outcome::Refused;
+                };
                 row.status = finish.status;
                 row.reason = finish.reason;
                 row.finished_at = Some(finish.at);

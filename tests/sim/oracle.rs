@@ -49,6 +49,8 @@ pub(crate) struct Oracle {
     set_back: bool,
     /// When each job is due at the latest, and for which state of it this was worked out.
     due: HashMap<Name, (DueState, Option<Timestamp>)>,
+    /// Runs whose claim was refused.
+    never_claimed: HashSet<RunId>,
     /// How many starts were judged, and how many claims refused.
     pub(crate) starts: u64,
     pub(crate) decisions: u64,
@@ -95,14 +97,13 @@ impl Oracle {
     pub(crate) fn job_set(
         &mut self,
         jobs: impl Iterator<Item = Arc<Job>>,
-        ledger: &Ledger,
         now: Timestamp,
     ) {
         for job in jobs {
             let before = self.known.insert(job.name.clone(), job.clone());
             self.coverage.register(&job);
             if before.is_none() {
-                self.coverage.comes_back(&job.name, ledger);
+                self.coverage.comes_back(&job.name);
             }
             let was_enabled = before.is_some_and(|before| before.enabled);
             if was_enabled && !job.enabled {
@@ -221,7 +222,10 @@ impl Oracle {
             _ => return,
         };
         let Some(row) = ledger.rows.get(&run) else {
-            self.complain(format!("run {run} has no row: {change:?}"));
+            // It may have been given up before the store had refused its claim.
+            if !self.never_claimed.contains(&run) || !matches!(change, Change::Finished(_)) {
+                self.complain(format!("run {run} has no row: {change:?}"));
+            }
             return;
         };
         if row.finished_at.is_some() {
@@ -243,8 +247,11 @@ impl Oracle {
     pub(crate) fn after(&mut self, change: &Change, _meta: Meta, outcome: Outcome, ledger: &Ledger) {
         if outcome == Outcome::Refused {
             self.refused += 1;
-            if !matches!(change, Change::Claim(_) | Change::Event(_)) {
-                self.complain(format!("refused: {change:?}"));
+            match change {
+                Change::Claim(claim) => drop(self.never_claimed.insert(claim.run)),
+                Change::Finished(finish) if self.never_claimed.contains(&finish.run) => {}
+                Change::Event(_) => {}
+                _ => self.complain(format!("refused: {change:?}")),
             }
             return;
         }

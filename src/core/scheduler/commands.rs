@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::due::busy_rule;
-use super::io::{Answer, Command, Effect, Effects, Memory, PutAction, RunNow};
+use super::io::{Answer, Command, Effect, Effects, PutAction, RunNow};
 use super::jobs::job_event;
 use super::live::{Ending, JobId};
 use super::{MonoTimer, Scheduler, Stopping, WallTimer};
@@ -12,7 +12,7 @@ use crate::core::event::{Event, EventKind};
 use crate::core::instant::{Now, Timestamp};
 use crate::core::job::{Job, OnBusy};
 use crate::core::name::Name;
-use crate::core::run::{Reason, RunId, RunStatus, Source};
+use crate::core::run::{Reason, RunId, Source};
 use crate::core::trigger::Firing;
 
 impl Scheduler {
@@ -63,7 +63,8 @@ impl Scheduler {
             Some(id) => self.swap(id, job, Some(kind), now, fx),
             None => {
                 fx.event(job_event(now, kind, &name));
-                self.take_in(job, Memory::default(), now, fx);
+                let memory = self.absent.remove(&job.name).unwrap_or_default();
+                self.take_in(job, memory, now, fx);
             }
         }
         self.link_dependents();
@@ -117,22 +118,9 @@ impl Scheduler {
         event.detail.clone_from(&pause.reason);
         fx.event(event);
         self.slot_mut(id).more_mut().pause = Some(pause);
-        self.drop_scheduled(id, Reason::Paused, now, fx);
+        self.drop_waiting(id, Reason::Paused, false, now, fx);
         self.arm(id);
         Answer::Done
-    }
-
-    /// Skips the runs of a job that its trigger made and that have not started; manual ones stay.
-    fn drop_scheduled(&mut self, id: JobId, reason: Reason, now: Now, fx: &mut Effects) {
-        let waiting: Vec<RunId> = self.slot(id).open().to_vec();
-        for run in waiting {
-            let drops = self.runs.get(&run).is_some_and(|run| {
-                run.status == RunStatus::Queued && run.progress.is_none() && run.source != Source::Manual
-            });
-            if drops {
-                self.finish_unstarted(run, RunStatus::Skipped, reason, None, now, fx);
-            }
-        }
     }
 
     fn resume(&mut self, name: &Name, catch_up: bool, now: Now, fx: &mut Effects) -> Answer {

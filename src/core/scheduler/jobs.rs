@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::io::{Boot, Effect, Effects, Memory, Settings};
-use super::live::{JobId, More, PoolKey, PoolState, Slot};
+use super::live::{JobId, LiveRun, More, PoolKey, PoolState, Slot};
 use super::timers::Timers;
 use super::{Gate, MonoTimer, Scheduler, WallTimer};
 use crate::core::change::{Change, Pause};
@@ -13,7 +13,7 @@ use crate::core::instant::{Now, Timestamp};
 use crate::core::job::{Command, Job, Origin, Pool, StartupScope, Work};
 use crate::core::name::Name;
 use crate::core::policy;
-use crate::core::run::{Reason, RunStatus};
+use crate::core::run::{Reason, RunStatus, Source};
 use crate::core::trigger::{Fires, Firing, Trigger};
 
 impl Scheduler {
@@ -35,6 +35,7 @@ impl Scheduler {
             stopping: None,
             unread_gaps: 0,
             rewound: BTreeSet::new(),
+            absent: BTreeMap::new(),
             next_run: boot.next_run,
             boot_id: boot.boot_id,
             last: now,
@@ -54,6 +55,7 @@ impl Scheduler {
                 starting.push((id, ran_this_boot));
             }
         }
+        scheduler.absent = memory;
         scheduler.link_dependents();
         scheduler.restore_all(boot.unfinished, now, &mut fx);
         // After what was left behind: a run of a startup job that is still alive counts.
@@ -94,7 +96,8 @@ impl Scheduler {
                 Some(id) => self.swap(id, job, None, now, fx),
                 None => {
                     fx.event(job_event(now, EventKind::JobAdded, &job.name));
-                    let id = self.take_in(job, Memory::default(), now, fx);
+                    let memory = self.absent.remove(&job.name).unwrap_or_default();
+                    let id = self.take_in(job, memory, now, fx);
                     self.skip_this_boot(id, fx);
                 }
             }
@@ -198,7 +201,7 @@ impl Scheduler {
         self.arm(id);
         self.arm_overdue(id, now);
         if !job.enabled {
-            self.drop_waiting(id, Reason::Disabled, now, fx);
+            self.drop_waiting(id, Reason::Disabled, true, now, fx);
         }
     }
 
@@ -220,7 +223,7 @@ impl Scheduler {
         slot.removed = true;
         slot.next = None;
         self.arm(id);
-        self.drop_waiting(id, Reason::Removed, now, fx);
+        self.drop_waiting(id, Reason::Removed, true, now, fx);
         for run in self.slot(id).open().to_vec() {
             if self.runs.get(&run).is_some_and(|run| run.status == RunStatus::Retrying && run.progress.is_none()) {
                 self.finish_unstarted(run, RunStatus::Cancelled, Reason::Removed, None, now, fx);
@@ -239,17 +242,17 @@ impl Scheduler {
         }
     }
 
-    /// Skips the runs of a job that have not started yet.
-    pub(super) fn drop_waiting(&mut self, id: JobId, reason: Reason, now: Now, fx: &mut Effects) {
-        let waiting: Vec<_> = self.slot(id).open().to_vec();
+    /// Skips the runs of a job that have not started yet, all of them or those that nobody asked for.
+    pub(super) fn drop_waiting(&mut self, id: JobId, reason: Reason, all: bool, now: Now, fx: &mut Effects) {
+        let waits = |run: &LiveRun| run.status == RunStatus::Queued && run.progress.is_none();
+        let mut waiting = self.slot(id).open().to_vec();
+        waiting.retain(|run| {
+            self.runs.get(run).is_some_and(|run| waits(run) && (all || run.source != Source::Manual))
+        });
+        // None of them inherits the instance of another.
+        self.slot_mut(id).more_mut().waiting.retain(|run| !waiting.contains(run));
         for run in waiting {
-            if self
-                .runs
-                .get(&run)
-                .is_some_and(|run| run.status == RunStatus::Queued && run.progress.is_none())
-            {
-                self.finish_unstarted(run, RunStatus::Skipped, reason, None, now, fx);
-            }
+            self.finish_unstarted(run, RunStatus::Skipped, reason, None, now, fx);
         }
     }
 

@@ -68,6 +68,8 @@ pub struct Scheduler {
     unread_gaps: u32,
     /// Jobs whose schedule has gone back with the clock, to be written down with the answer.
     rewound: BTreeSet<JobId>,
+    /// What the store remembers of jobs that are not in the set: they may come back.
+    absent: BTreeMap<Name, Memory>,
     next_run: u64,
     boot_id: String,
     last: Now,
