@@ -298,7 +298,11 @@ fn cut(
     last: Timestamp,
     count: u64,
 ) -> Result<i64, rusqlite::Error> {
-    let left = signed(count.saturating_sub(taken(w, job, first, last)?));
+    // A row about an earlier trigger has nothing in common with the rows about this one.
+    let sql = "SELECT tracked_after < ?2 FROM jobs WHERE name = ?1";
+    let current = w.prepare(sql)?.query_row(params![job.as_str(), run], |row| row.get(0)).optional()?;
+    let rows = if current == Some(false) { 0 } else { taken(w, job, first, last)? };
+    let left = signed(count.saturating_sub(rows));
     let own = i64::from(has_own_row(w, job, last)?);
     let sql = "UPDATE OR IGNORE runs SET fire_time = ?2, occurrences = ?3 WHERE run_id = ?1";
     w.run(sql, params![run, last.as_micros().saturating_sub(own), left])?;

@@ -126,7 +126,7 @@ impl Coverage {
                 let durable = ledger.jobs.get(job).and_then(|memory| memory.cursor);
                 let again = self.open(job).is_some_and(|open| open.spec == *trigger);
                 if self.returning.remove(job) || meta.booting {
-                    self.close(job, durable.unwrap_or(*cursor));
+                    self.close(job, durable.unwrap_or(*cursor).min(meta.wall));
                 } else if again {
                     self.close(job, *cursor);
                 } else {

@@ -187,7 +187,9 @@ impl Ledger {
         let Some(mut row) = self.rows.get(&run).filter(|row| idle(row)).cloned() else { return };
         self.remove(run);
         let (Some((last, count)), Some(was)) = (remains, row.fire_time) else { return };
+        let current = self.tracked_after.get(&row.job).is_none_or(|after| *after < run);
         let taken = self.taken(&row.job, row.first_fire_time.unwrap_or(was), last);
+        let taken = if current { taken } else { 0 };
         if count > taken {
             row.fire_time = Some(self.free_end(&row.job, last));
             row.occurrences = count - taken;

@@ -201,11 +201,15 @@ impl Oracle {
         others.retain(|other| !self.forced.contains(other));
         let now_allowed = self.known.get(&run.job.name).map_or(0, |job| job.policy.max_instances);
         let limit = policy.max_instances.max(now_allowed) as usize;
-        if others.len() >= limit && !self.forced.contains(&id) {
+        // A further attempt has its instance from the first one on.
+        if others.len() >= limit && !self.forced.contains(&id) && run.attempt == 1 {
             self.complain(format!("run {id} of {} starts beside {others:?}, limit {limit}", run.job.name));
         }
         if let Some(pool) = pools.iter().find(|pool| Some(&pool.name) == policy.pool.as_ref()) {
-            let mut busy = machine.live_runs(|process| process.pool.as_ref() == Some(&pool.name));
+            // Which pool the run of a job counts for that is gone cannot be told after a restart.
+            let mut busy = machine.live_runs(|process| {
+                process.pool.as_ref() == Some(&pool.name) && self.known.contains_key(&process.job)
+            });
             busy.remove(&id);
             if busy.len() >= pool.workers as usize {
                 self.complain(format!("run {id} starts in a full pool: {busy:?}"));

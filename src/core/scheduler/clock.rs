@@ -130,10 +130,11 @@ fn what_remains(
 ) -> (Timestamp, u64) {
     // A grid of intervals has moved since; the row is of the old one.
     let anchor = free_interval(schedule).map_or(anchor, |every| gap.first.minus(every));
-    let just_before = |at: Timestamp| Timestamp::from_micros(at.as_micros().saturating_sub(1));
-    let fires = |through| schedule.fires_between(anchor, just_before(gap.first), through);
-    let ours = fires(gap.last).is_some_and(|all| {
-        let ends = all.last == gap.last || just_before(all.last) == gap.last;
+    let instant = Duration::from_micros(1);
+    let fires = |through| schedule.fires_between(anchor, gap.first.minus(instant), through);
+    // A row ends right before its last fire time where that has a row of its own.
+    let ours = fires(gap.last.plus(instant)).is_some_and(|all| {
+        let ends = all.last == gap.last || all.last == gap.last.plus(instant);
         all.first == gap.first && ends && all.count >= gap.count
     });
     match fires(through) {

@@ -193,7 +193,7 @@ impl Scheduler {
             self.skip_this_boot(id, fx);
         }
         if retimed || old.enabled != job.enabled || old.firing != job.firing {
-            if job.enabled && !old.enabled {
+            if job.enabled && !old.enabled && !retimed {
                 self.pass_over(id, now, fx);
             }
             self.find_next(id);
