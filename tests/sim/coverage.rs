@@ -29,8 +29,8 @@ struct Stretch {
     from: Timestamp,
     /// Up to this one; `None` = it goes on.
     until: Option<Timestamp>,
-    /// True: its grid of intervals has moved with the clock, which is not written down yet.
-    moved: bool,
+    /// How far its job had come when its grid of intervals moved with the clock, which is not written down yet.
+    moved: Option<Timestamp>,
 }
 
 #[derive(Default)]
@@ -84,8 +84,8 @@ impl Coverage {
 
     /// Closes a stretch by a decision at an instant.
     fn end(&mut self, job: &Name, at: Timestamp) {
-        let from = self.open(job).filter(|open| open.moved).map(|open| open.from);
-        self.close(job, from.unwrap_or(at));
+        let moved = self.open(job).and_then(|open| open.moved);
+        self.close(job, moved.map_or(at, |moved| moved.min(at)));
     }
 
     /// Begins a stretch; `nth` = the number of the decision to do so.
@@ -94,7 +94,7 @@ impl Coverage {
             let spec = spec.to_owned();
             let until = self.disabled.get(job);
             let until = until.map(|(at, decisions)| if nth < *decisions { *at } else { from });
-            let stretch = Stretch { spec, schedule, anchor, from, until, moved: false };
+            let stretch = Stretch { spec, schedule, anchor, from, until, moved: None };
             self.stretches.entry(job.clone()).or_default().push(stretch);
         }
     }
@@ -102,7 +102,7 @@ impl Coverage {
     /// A daemon begins with this job set and what the ledger remembers.
     pub(crate) fn boots(&mut self, jobs: &[Arc<Job>], ledger: &Ledger) {
         for stretch in self.stretches.values_mut().flatten() {
-            stretch.moved = false;
+            stretch.moved = None;
         }
         for job in jobs {
             self.register(job);
@@ -128,7 +128,7 @@ impl Coverage {
                 if self.returning.remove(job) || meta.booting {
                     self.close(job, durable.unwrap_or(*cursor).min(meta.wall));
                 } else if again {
-                    self.close(job, *cursor);
+                    self.end(job, *cursor);
                 } else {
                     self.end(job, meta.wall);
                 }
@@ -147,7 +147,7 @@ impl Coverage {
             Change::Gap(gap) => {
                 let nth = self.stretches.get(&gap.job).map_or(0, Vec::len);
                 self.written_in.insert(gap.run, nth);
-                if self.open(&gap.job).is_some_and(|open| open.moved) {
+                if self.open(&gap.job).is_some_and(|open| open.moved.is_some()) {
                     self.rough.insert(gap.run);
                 }
             }
@@ -162,10 +162,14 @@ impl Coverage {
     }
 
     /// The clock was set back: what is over for good and lies in the future now need not keep its outcome.
-    pub(crate) fn set_back_to(&mut self, now: Timestamp) {
-        for stretch in self.stretches.values_mut().flatten() {
-            stretch.until = stretch.until.map(|until| until.min(now));
-            stretch.moved = matches!(stretch.schedule.trigger, Trigger::Every(_));
+    pub(crate) fn set_back_to(&mut self, now: Timestamp, ledger: &Ledger) {
+        for (job, stretches) in &mut self.stretches {
+            let cursor = ledger.jobs.get(job).and_then(|memory| memory.cursor);
+            for stretch in stretches {
+                stretch.until = stretch.until.map(|until| until.min(now));
+                let moves = matches!(stretch.schedule.trigger, Trigger::Every(_));
+                stretch.moved = stretch.moved.or(Some(cursor.unwrap_or(stretch.from)).filter(|_| moves));
+            }
         }
     }
 

@@ -39,6 +39,7 @@ impl Scheduler {
             self.rewind(id, by, now);
         }
         self.heartbeat = now.wall;
+        self.back_to = if self.unread_gaps == 0 { now.wall } else { self.back_to.min(now.wall) };
         self.unread_gaps += 1;
         fx.push(Effect::FindFutureGaps { after: now.wall });
     }
@@ -91,9 +92,9 @@ impl Scheduler {
             let Some(id) = self.find(gap.job.as_str()) else { continue };
             let slot = self.slot(id);
             let Firing::Clock(schedule) = &slot.job.firing else { continue };
-            // Nothing falls due before this answer, so the cursor still says how far the clock had gone back,
-            // also where it has been set forward again meanwhile.
-            let through = slot.cursor;
+            // Nothing falls due before this answer, also where the clock has been set forward again meanwhile;
+            // only a command can have taken the cursor further.
+            let through = slot.cursor.max(self.back_to);
             if gap.last <= through {
                 continue;
             }

@@ -34,6 +34,7 @@ impl Scheduler {
             gate: Gate::Open,
             stopping: None,
             unread_gaps: 0,
+            back_to: Timestamp::MAX,
             rewound: BTreeSet::new(),
             absent: BTreeMap::new(),
             next_run: boot.next_run,

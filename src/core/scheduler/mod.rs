@@ -66,6 +66,8 @@ pub struct Scheduler {
     stopping: Option<Stopping>,
     /// Questions for rows of the future that the store has not answered yet.
     unread_gaps: u32,
+    /// The earliest instant to which the clock was set back since the first of them.
+    back_to: Timestamp,
     /// Jobs whose schedule has gone back with the clock, to be written down with the answer.
     rewound: BTreeSet<JobId>,
     /// What the store remembers of jobs that are not in the set: they may come back.
