@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
@@ -33,35 +33,58 @@ pub fn source() -> Box<dyn ZoneSource + Send + Sync> {
 }
 
 /// The system's tz database.
+///
+/// A zone is read from the file of its name. Listing all files, which makes up a tenth of what a start takes, is
+/// left for names that are in no file as they are written.
 pub struct System {
-    database: TimeZoneDatabase,
-    directory: Option<PathBuf>,
+    directory: PathBuf,
+    listed: OnceLock<TimeZoneDatabase>,
 }
 
 impl System {
     /// Opens the database at TZDIR or in its usual places; `None` where there is none.
     pub fn open() -> Option<Self> {
-        let database = TimeZoneDatabase::from_env();
-        if database.is_definitively_empty() || database.get("Europe/London").is_err() {
+        let given = std::env::var_os("TZDIR").map(PathBuf::from);
+        let places = given.into_iter().chain(USUAL.map(PathBuf::from));
+        let mut systems = places.map(|directory| System { directory, listed: OnceLock::new() });
+        systems.find(|system| system.in_file("Europe/London").is_some())
+    }
+
+    /// Reads the zone from the file of its name; `None` too where that is a name in other letters.
+    fn in_file(&self, name: &str) -> Option<TimeZone> {
+        // Names of such parts cannot lead out of the directory. These two hold the zones once more, one of them
+        // with leap seconds.
+        let is_part = |part: &str| {
+            let usual = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-".contains(&byte);
+            !part.is_empty() && part.bytes().all(usual) && part != "posix" && part != "right"
+        };
+        if !name.split('/').all(is_part) {
             return None;
         }
-        // The process's view of /etc/localtime is remembered for minutes; a new source is a new look.
-        jiff::tz::db().reset();
-        jiff::tz::reset_system_time_zone_cache();
-        let given = std::env::var_os("TZDIR").map(PathBuf::from);
-        let usual = USUAL.map(PathBuf::from);
-        let directory = given.into_iter().chain(usual).find(|path| path.is_dir());
-        Some(System { database, directory })
+        let data = std::fs::read(self.directory.join(name)).ok()?;
+        TimeZone::tzif(name, &data).ok()
+    }
+
+    fn listed(&self) -> &TimeZoneDatabase {
+        let list =
+            || TimeZoneDatabase::from_dir(&self.directory).unwrap_or_else(|_| TimeZoneDatabase::none());
+        self.listed.get_or_init(list)
     }
 }
 
 impl ZoneSource for System {
     fn zone(&self, name: &str) -> Option<Zone> {
-        // Names are looked up in a list of the files found, so no name can lead out of the directory.
-        Some(Zone::new(table(&self.database.get(name).ok()?, name)))
+        let zone = self.in_file(name).or_else(|| self.listed().get(name).ok())?;
+        Some(Zone::new(table(&zone, name)))
     }
 
     fn local(&self) -> Zone {
+        if let Some(zone) = self.in_file(&local_name()) {
+            return Zone::new(table(&zone, "local"));
+        }
+        // The process's view of /etc/localtime is remembered for minutes; a new source is a new look.
+        jiff::tz::db().reset();
+        jiff::tz::reset_system_time_zone_cache();
         match TimeZone::try_system() {
             Ok(zone) => {
                 let named = zone.iana_name().and_then(|name| self.zone(name));
@@ -72,13 +95,22 @@ impl ZoneSource for System {
     }
 
     fn version(&self) -> String {
-        let version = self.directory.as_deref().and_then(version_in);
+        let version = version_in(&self.directory);
         format!("system {}", version.as_deref().unwrap_or("of unknown version"))
     }
 
     fn names(&self) -> Vec<String> {
-        self.database.available().map(|name| name.to_string()).collect()
+        self.listed().available().map(|name| name.to_string()).collect()
     }
+}
+
+/// Returns what the machine calls its zone, in TZ or as the target of /etc/localtime; empty where it does not say.
+fn local_name() -> String {
+    let given = std::env::var("TZ").ok();
+    let linked = || Some(std::fs::read_link("/etc/localtime").ok()?.to_str()?.to_owned());
+    let name = given.or_else(linked).unwrap_or_default();
+    let name = name.trim_start_matches(':');
+    name.rsplit_once("zoneinfo/").map_or(name, |(_, name)| name).to_owned()
 }
 
 /// The embedded database on a machine without one of its own, which still may say what its zone is called.
@@ -90,12 +122,7 @@ impl ZoneSource for Fallback {
     }
 
     fn local(&self) -> Zone {
-        let given = std::env::var("TZ").ok();
-        let linked = || Some(std::fs::read_link("/etc/localtime").ok()?.to_str()?.to_owned());
-        let name = given.or_else(linked).unwrap_or_default();
-        let name = name.trim_start_matches(':');
-        let name = name.rsplit_once("zoneinfo/").map_or(name, |(_, name)| name);
-        self.zone(name).unwrap_or_else(|| Embedded.local())
+        self.zone(&local_name()).unwrap_or_else(|| Embedded.local())
     }
 
     fn version(&self) -> String {
@@ -209,6 +236,8 @@ mod tests {
                 "Europe/../Europe/Berlin",
                 "tzdata.zi",
                 "zone.tab",
+                "posix/Europe/Berlin",
+                "right/Europe/Berlin",
                 "Europe/Berlin\0",
                 "Europe/Berlin ",
                 ":Europe/Berlin",
@@ -224,6 +253,13 @@ mod tests {
         let source = Shared::new(Embedded);
         let (first, second) = (source.zone("Asia/Tokyo").unwrap(), source.zone("Asia/Tokyo").unwrap());
         assert!(first.shares_table_with(&second));
+    }
+
+    #[test]
+    fn a_zone_by_its_name_in_other_letters_is_the_zone() {
+        let Some(system) = System::open() else { return };
+        assert_eq!(system.zone("europe/BERLIN").unwrap(), system.zone("Europe/Berlin").unwrap());
+        assert!(system.names().iter().any(|name| name == "Europe/Berlin"));
     }
 
     #[test]

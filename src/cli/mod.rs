@@ -3,9 +3,10 @@
 //! One file a subcommand: its arguments, what it asks for, what it prints. This is the only room that prints,
 //! that writes sentences for people, and that knows exit codes. It decides nothing about jobs: what a daemon
 //! would answer comes from the daemon, or, for commands that only read, from the same files through the same
-//! code ([`source`]).
+//! code (`source`).
 
 mod add;
+mod backup;
 mod cancel;
 mod changes;
 mod check;
@@ -21,6 +22,7 @@ mod exec;
 mod explain;
 mod export;
 mod files;
+mod follow;
 mod help;
 mod history;
 mod hold;
@@ -30,6 +32,7 @@ mod list;
 mod logging;
 mod logs;
 pub mod man;
+mod markdown;
 mod next;
 mod outcome;
 mod paths;
@@ -39,6 +42,7 @@ mod reload;
 mod remove;
 mod render;
 mod reschedule;
+mod restore;
 mod resume;
 mod run;
 mod run_now;
@@ -50,6 +54,7 @@ mod status;
 mod stop;
 mod suspicions;
 mod terminal;
+mod time_page;
 mod undo;
 mod wait;
 mod when;
@@ -149,6 +154,8 @@ enum Command {
     Exec(exec::Exec),
     Wait(wait::Wait),
     Cancel(cancel::Cancel),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -184,6 +191,8 @@ impl Command {
             Command::Exec(command) => command.run(context),
             Command::Wait(command) => command.run(context),
             Command::Cancel(command) => command.run(context),
+            Command::Backup(command) => command.run(context),
+            Command::Restore(command) => command.run(context),
             Command::Completions(command) => command.run(context),
             Command::Man(command) => command.run(context),
         }
@@ -216,6 +225,18 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             context.out.error(&error);
             ExitCode::from(error.kind.exit_code())
         }
+    }
+}
+
+/// Says whether jobctl would take these arguments, which come after its name; nothing is done with them.
+///
+/// # Errors
+/// What is wrong with them, as it would be printed; help and version are no errors.
+pub fn check_arguments(arguments: &[String]) -> Result<(), String> {
+    let words = std::iter::once("jobctl").chain(arguments.iter().map(String::as_str));
+    match command().try_get_matches_from(words) {
+        Err(error) if error.use_stderr() => Err(error.to_string()),
+        _ => Ok(()),
     }
 }
 

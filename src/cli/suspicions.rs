@@ -1,7 +1,8 @@
 //! What a job file says that is valid but hardly meant, seen from this machine: programs, directories, files and
 //! users that are not there, and crowds of jobs due in the same second.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -32,27 +33,48 @@ const BUILTINS: &[&str] = &[
 
 /// Looks at every job of a set.
 pub(crate) fn all(set: &JobSet, sources: &Sources, crowd: u32, now: Timestamp) -> Vec<Diagnostic> {
+    let texts = Texts::new(sources);
     let mut found = Vec::new();
     for job in &set.jobs {
         for (message, hint) in of_job(job) {
-            found.push(at_job(job, sources, message, hint));
+            found.push(at_job(job, &texts, message, hint));
         }
     }
-    found.extend(crowds(set, sources, crowd, now));
-    let place = |file: &Path| sources.files.iter().position(|source| *source.path == *file);
-    found.sort_by_key(|one| (place(&one.file), one.line));
+    found.extend(crowds(set, &texts, crowd, now));
+    found.sort_by_cached_key(|one| (texts.place(&one.file), one.line));
     found
 }
 
+/// The files by line: a set with many suspicions is looked through once.
+struct Texts<'a>(HashMap<&'a Path, (usize, Vec<&'a [u8]>)>);
+
+impl<'a> Texts<'a> {
+    fn new(sources: &'a Sources) -> Self {
+        let files = sources.files.iter().enumerate();
+        let lines = |bytes: &'a [u8]| bytes.split(|byte| *byte == b'\n').collect();
+        Texts(files.map(|(place, file)| (&*file.path, (place, lines(&file.bytes)))).collect())
+    }
+
+    /// Returns the place of a file among all of them.
+    fn place(&self, file: &Path) -> Option<usize> {
+        self.0.get(file).map(|(place, _)| *place)
+    }
+
+    /// Returns a line, from 1; empty where the file has no such line.
+    fn line(&self, file: &Path, line: usize) -> Cow<'a, str> {
+        let lines = self.0.get(file).map(|(_, lines)| lines.as_slice()).unwrap_or_default();
+        let line = line.checked_sub(1).and_then(|at| lines.get(at)).copied().unwrap_or_default();
+        String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line))
+    }
+}
+
 /// Makes a warning that stands at a job's header.
-fn at_job(job: &Job, sources: &Sources, message: String, hint: String) -> Diagnostic {
+fn at_job(job: &Job, texts: &Texts<'_>, message: String, hint: String) -> Diagnostic {
     let (file, line) = match &job.origin {
         Origin::File { path, line } => (path.clone(), usize::try_from(*line).unwrap_or(1)),
         Origin::Added => (Path::new(job.name.as_str()).into(), 1),
     };
-    let text = sources.files.iter().find(|source| source.path == file);
-    let text = text.map(|source| String::from_utf8_lossy(&source.bytes));
-    let source_line = text.and_then(|text| text.lines().nth(line - 1).map(str::to_owned)).unwrap_or_default();
+    let source_line = texts.line(&file, line).into_owned();
     let start = source_line.find(job.name.as_str()).unwrap_or(0);
     let end = (start + job.name.as_str().len()).min(source_line.len());
     Diagnostic {
@@ -161,7 +183,7 @@ fn is_executable(path: &Path) -> bool {
 }
 
 /// Finds the second of the coming day in which the most jobs are due, and warns where it is a crowd.
-fn crowds(set: &JobSet, sources: &Sources, crowd: u32, now: Timestamp) -> Vec<Diagnostic> {
+fn crowds(set: &JobSet, texts: &Texts<'_>, crowd: u32, now: Timestamp) -> Vec<Diagnostic> {
     let crowd = usize::try_from(crowd).unwrap_or(usize::MAX);
     let mut due: BTreeMap<i64, Vec<&Job>> = BTreeMap::new();
     let mut looked_at = 0;
@@ -177,14 +199,14 @@ fn crowds(set: &JobSet, sources: &Sources, crowd: u32, now: Timestamp) -> Vec<Di
             after = at;
             looked_at += 1;
             if looked_at >= MOST_FIRE_TIMES {
-                return worst(&due, crowd, set, sources);
+                return worst(&due, crowd, set, texts);
             }
         }
     }
-    worst(&due, crowd, set, sources)
+    worst(&due, crowd, set, texts)
 }
 
-fn worst(due: &BTreeMap<i64, Vec<&Job>>, crowd: usize, set: &JobSet, sources: &Sources) -> Vec<Diagnostic> {
+fn worst(due: &BTreeMap<i64, Vec<&Job>>, crowd: usize, set: &JobSet, texts: &Texts<'_>) -> Vec<Diagnostic> {
     // Of equal crowds the earliest.
     let Some((at, jobs)) = due.iter().rev().max_by_key(|(_, jobs)| jobs.len()) else { return Vec::new() };
     let Some(first) = jobs.first().filter(|_| jobs.len() >= crowd) else { return Vec::new() };
@@ -196,7 +218,7 @@ fn worst(due: &BTreeMap<i64, Vec<&Job>>, crowd: usize, set: &JobSet, sources: &S
     let names = super::render::text::list(&names);
     let message = format!("{} jobs are due in the same second, {when}: {names}", jobs.len());
     let hint = "spread them with jitter = \"5m\", or let a pool limit how many run at once";
-    vec![at_job(first, sources, message, hint.to_owned())]
+    vec![at_job(first, texts, message, hint.to_owned())]
 }
 
 #[cfg(test)]

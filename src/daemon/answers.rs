@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::catalogue::Catalogue;
+use super::views::diagnostic_view;
 use super::views::event::{change_view, event_view};
 use super::views::job::{broken_view, job_view};
 use super::views::next::next_view;
@@ -142,6 +143,12 @@ pub fn known(name: &str, scheduler: &Scheduler, catalogue: &Catalogue) -> Result
     Err(filter::no_such_job(name, names.iter().map(String::as_str)))
 }
 
+fn not_loaded(name: &str, catalogue: &Catalogue) -> ServiceError {
+    let broken = catalogue.broken().find(|(broken, _)| broken.as_str() == name);
+    let found = broken.map(|(_, found)| found.iter().map(diagnostic_view).collect()).unwrap_or_default();
+    ServiceError::InvalidDefinition { diagnostics: found }
+}
+
 /// Computes the coming fire times of a job.
 ///
 /// # Errors
@@ -153,7 +160,7 @@ pub fn fire_times(
     now: Timestamp,
 ) -> Result<NextView, ServiceError> {
     known(&request.name, scheduler, catalogue)?;
-    let job = scheduler.job(&request.name).ok_or_else(|| internal("the job's definition does not load"))?;
+    let job = scheduler.job(&request.name).ok_or_else(|| not_loaded(&request.name, catalogue))?;
     let count = request.count.unwrap_or(NEXT_DEFAULT).min(NEXT_LIMIT);
     let after = request.from.as_deref().map_or(Ok(now), |text| instant(text, "from"))?;
     let tzdb = catalogue.zones().version();
@@ -340,14 +347,7 @@ pub fn ledger(
     let name = Name::new(name).map_err(internal)?;
     let zones = pictures.zones();
     let zone = zones.get(&name).unwrap_or(&pictures.zone);
-    let mut rows = Vec::new();
-    match reader.run_at(&name, at).map_err(internal)? {
-        Some(row) => rows.push(row),
-        None => {
-            let near = reader.neighbours(&name, at).map_err(internal)?;
-            rows.extend(near.before.into_iter().chain(near.after));
-        }
-    }
+    let rows = rows_around(&name, at, reader).map_err(internal)?;
     let runs: Result<Vec<RunView>, ServiceError> =
         rows.iter().map(|row| with_steps(row, &zones, pictures, reader)).collect();
     let changes = reader.revisions(Some(&name), AROUND).map_err(internal)?;
@@ -360,6 +360,31 @@ pub fn ledger(
         events: events_around(&name, at, zone, reader)?,
         changes: changes.iter().rev().map(|row| change_view(row, zone)).collect(),
     })
+}
+
+/// Reads the row of a fire time, and the runs without one that were alive then; where there is nothing, what lies on
+/// either side.
+fn rows_around(job: &Name, at: Timestamp, reader: &Reader) -> Result<Vec<RunRow>, QueryError> {
+    // What people type has no fractions of a second: all of the second is meant.
+    let until = at.plus(Duration::from_secs(1));
+    let recent = HistoryFilter {
+        jobs: vec![job.clone()],
+        until: Some(until),
+        limit: Some(AROUND),
+        ..HistoryFilter::default()
+    };
+    let alive = |row: &RunRow| row.fire_time.is_none() && row.finished_at.is_none_or(|end| at <= end);
+    let mut rows: Vec<RunRow> = reader.history(&recent)?.into_iter().filter(alive).collect();
+    rows.reverse();
+    rows.extend(reader.run_at(job, at)?);
+    let near = reader.neighbours(job, at)?;
+    let within = |row: &RunRow| row.first_fire_time.or(row.fire_time).is_some_and(|first| first < until);
+    if rows.is_empty() {
+        rows.extend(near.before.into_iter().chain(near.after));
+    } else {
+        rows.extend(near.after.filter(within));
+    }
+    Ok(rows)
 }
 
 /// Reads the events of a job and of the daemon around an instant.

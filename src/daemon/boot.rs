@@ -55,9 +55,14 @@ pub fn boot(catalogue: &Catalogue, loaded: Loaded, scene: &Scene<'_>) -> Boot {
         pools: catalogue.set().pools.clone(),
         settings: catalogue.settings(),
         memory: memories(loaded.jobs),
-        unfinished: loaded.unfinished.into_iter().map(|row| unfinished(row, scene)).collect(),
+        unfinished: loaded
+            .unfinished
+            .into_iter()
+            .map(|row| unfinished(row, scene, loaded.restored.is_some()))
+            .collect(),
         hold: loaded.hold,
         heartbeat: loaded.heartbeat,
+        restored: loaded.restored,
         next_run: loaded.next_run,
         boot_id: scene.boot_id.to_owned(),
         starting: true,
@@ -76,6 +81,7 @@ pub fn picture(catalogue: &Catalogue, loaded: Loaded, now: Now) -> Scheduler {
         // Held, so that nothing falls due: a picture decides nothing.
         hold: Some(loaded.hold.unwrap_or(crate::core::change::Hold { at: now.wall, reason: None })),
         heartbeat: None,
+        restored: loaded.restored,
         next_run: loaded.next_run,
         boot_id: String::new(),
         starting: false,
@@ -99,8 +105,18 @@ fn memories(rows: Vec<JobStateRow>) -> BTreeMap<Name, Memory> {
     rows.into_iter().map(|row| (row.name.clone(), memory(row))).collect()
 }
 
-fn unfinished(row: RunRow, scene: &Scene<'_>) -> Unfinished {
-    let (attempt, evidence) = judge(&row, scene);
+fn unfinished(row: RunRow, scene: &Scene<'_>, restored: bool) -> Unfinished {
+    let (attempt, mut evidence) = judge(&row, scene);
+    if restored {
+        // The row is as old as the copy. A process that is there is a fact all the same; of anything else nobody
+        // knows how it went on.
+        evidence = match evidence {
+            Evidence::Started { found, steps } if !found.is_empty() => Evidence::Started { found, steps },
+            Evidence::NeverStarted | Evidence::Started { .. } | Evidence::Unknown(_) => {
+                Evidence::Unknown(Reason::Restored)
+            }
+        };
+    }
     Unfinished {
         run: row.run,
         job: row.job,
@@ -239,5 +255,150 @@ fn record(row: StepRow) -> StepRecord {
         exit: row.exit,
         output_offset: row.output_offset,
         detail: row.detail,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::time::Duration;
+
+    use super::{Kept, Scene, judge};
+    use crate::core::instant::Timestamp;
+    use crate::core::name::Name;
+    use crate::core::run::{Exit, ProcessMark, Reason, RunId, RunStatus, Source};
+    use crate::core::scheduler::{Evidence, FoundCommand, Place};
+    use crate::process::{KeptProcess, Logs, Survivor};
+    use crate::store::{RunRow, StepRow};
+
+    const RUN: RunId = RunId(7);
+    /// A process that cannot be there: the highest pid is 2^22 (proc_sys_kernel(5)).
+    const GONE: ProcessMark = ProcessMark { pid: i32::MAX, start_ticks: 1_000 };
+
+    fn row(status: RunStatus, attempt: u32) -> RunRow {
+        RunRow {
+            run: RUN,
+            job: Name::new("a").unwrap(),
+            fire_time: None,
+            first_fire_time: None,
+            occurrences: 1,
+            status,
+            reason: None,
+            detail: None,
+            source: Source::Manual,
+            attempt,
+            attempts: 3,
+            queued_at: Timestamp::from_secs(0),
+            due_at: Timestamp::from_secs(0),
+            started_at: None,
+            finished_at: None,
+            retry_at: None,
+            duration: None,
+            exit: None,
+            process: (attempt > 0).then_some(GONE),
+            boot_id: Some("now".to_owned()),
+            host: "h".to_owned(),
+            coalesced: 0,
+            note: None,
+            priority: 0,
+            args: Vec::new(),
+            usage: None,
+            result: None,
+        }
+    }
+
+    fn scene<'a>(logs: &'a Logs) -> Scene<'a> {
+        Scene {
+            logs,
+            boot_id: "now",
+            since_boot: Duration::from_secs(100),
+            left_in_order: false,
+            survivors: Vec::new(),
+            kept: Vec::new(),
+            steps: HashMap::new(),
+        }
+    }
+
+    fn survivor(attempt: u32, step: Option<&str>) -> Survivor {
+        let step = step.map(str::to_owned);
+        Survivor { run: RUN, attempt, process: GONE, step, status: None, exit_code: None }
+    }
+
+    fn logs() -> (tempfile::TempDir, Logs) {
+        let directory = tempfile::tempdir().unwrap();
+        let logs = Logs::new(directory.path().join("logs"));
+        (directory, logs)
+    }
+
+    #[test]
+    fn p2_what_was_never_tried_is_due_again_and_what_was_may_have_run() {
+        let (_directory, logs) = logs();
+        let job = Name::new("a").unwrap();
+        let mut scene = scene(&logs);
+        assert_eq!(judge(&row(RunStatus::Queued, 0), &scene), (0, Evidence::NeverStarted));
+        assert_eq!(judge(&row(RunStatus::Retrying, 1), &scene), (1, Evidence::NeverStarted));
+        logs.create(&job, RUN, 1).unwrap();
+        let unknown = Evidence::Unknown(Reason::StartUnknown);
+        assert_eq!(judge(&row(RunStatus::Queued, 0), &scene), (1, unknown));
+        scene.survivors = vec![survivor(1, None)];
+        let (attempt, evidence) = judge(&row(RunStatus::Queued, 0), &scene);
+        let Evidence::Started { found, .. } = evidence else { panic!("{evidence:?}") };
+        assert_eq!((attempt, &found[0].command), (1, &FoundCommand::At(Place::Work)));
+        assert_eq!(found[0].exit, None);
+    }
+
+    #[test]
+    fn p3_every_process_of_the_attempt_is_found_with_its_name_and_what_ended_before() {
+        let (_directory, logs) = logs();
+        let mut scene = scene(&logs);
+        scene.survivors = vec![survivor(2, Some("two")), survivor(1, Some("old"))];
+        let step = |attempt| StepRow {
+            run: RUN,
+            attempt,
+            position: 0,
+            name: "one".to_owned(),
+            status: RunStatus::Succeeded,
+            started_at: None,
+            duration: None,
+            exit: Some(Exit::Code(0)),
+            output_offset: None,
+            detail: None,
+        };
+        scene.steps.insert(RUN, vec![step(1), step(2)]);
+        let (attempt, evidence) = judge(&row(RunStatus::Running, 2), &scene);
+        let Evidence::Started { found, steps } = evidence else { panic!("{evidence:?}") };
+        assert_eq!((attempt, found.len(), steps.len(), steps[0].attempt), (2, 1, 1, 2));
+        assert_eq!(found[0].command, FoundCommand::Named("two".to_owned()));
+        // Started after a thousand ticks of a hundredth of a second, mostly; boot was 100 s ago.
+        assert!(found[0].age.unwrap() < Duration::from_secs(100));
+    }
+
+    #[test]
+    fn p4_a_kept_pidfd_tells_the_end_and_is_not_counted_twice() {
+        let (_directory, logs) = logs();
+        let mut scene = scene(&logs);
+        let kept = |place, process| Kept { run: RUN, attempt: 1, place, process };
+        scene.kept = vec![
+            kept(Place::Step(0), KeptProcess::Ended(Exit::Code(3))),
+            kept(Place::Step(1), KeptProcess::There(GONE)),
+            kept(Place::Step(2), KeptProcess::Unknown),
+        ];
+        scene.survivors = vec![survivor(1, Some("two"))];
+        let (_, evidence) = judge(&row(RunStatus::Running, 1), &scene);
+        let Evidence::Started { found, .. } = evidence else { panic!("{evidence:?}") };
+        let ends: Vec<_> = found.iter().map(|found| (found.command.clone(), found.exit)).collect();
+        let expected = [
+            (FoundCommand::Named("two".to_owned()), None),
+            (FoundCommand::At(Place::Step(0)), Some(Exit::Code(3))),
+        ];
+        assert_eq!(ends, expected);
+    }
+
+    #[test]
+    fn p5_after_a_reboot_nothing_is_looked_for() {
+        let (_directory, logs) = logs();
+        let scene = Scene { boot_id: "next", survivors: vec![survivor(1, None)], ..scene(&logs) };
+        let (_, evidence) = judge(&row(RunStatus::Running, 1), &scene);
+        assert_eq!(evidence, Evidence::Unknown(Reason::Reboot));
     }
 }

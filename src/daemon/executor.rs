@@ -3,7 +3,7 @@
 //!
 //! Owns the processes that are alive and their open output files. It decides nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -53,6 +53,8 @@ pub(super) struct Executor {
     pub(super) keeper: Keeper,
     adopted: mpsc::UnboundedSender<AdoptedEnd>,
     warned_of_logs: bool,
+    /// Jobs whose limit on CPU cannot be kept, said once.
+    warned_of_cpu: HashSet<Name>,
     tidied: Option<Monotonic>,
 }
 
@@ -92,6 +94,7 @@ impl Executor {
             keeper: Keeper::from_env(),
             adopted,
             warned_of_logs: false,
+            warned_of_cpu: HashSet::new(),
             tidied: None,
         };
         Ok((executor, ends))
@@ -172,11 +175,11 @@ impl Executor {
         if self.open.get(&run.run).is_some_and(|open| open.attempt == run.attempt) {
             return;
         }
-        let earlier = self.open.remove(&run.run);
-        let cgroup = earlier.and_then(|open| {
-            bound(open.watch);
-            open.cgroup
-        });
+        if let Some(earlier) = self.open.remove(&run.run) {
+            bound(earlier.watch);
+            // Where something lives on in it, the sweep removes it later.
+            earlier.cgroup.map(RunCgroup::remove);
+        }
         let log = match self.logs.create(&run.job.name, run.run, run.attempt) {
             Ok(log) => Some(log),
             Err(error) => {
@@ -192,20 +195,28 @@ impl Executor {
         }
         let limit = run.job.policy.output.max_bytes;
         let watch = log.as_ref().map(|log| OutputWatch::new(log.path.clone(), limit));
-        let cgroup = cgroup.or_else(|| self.make_cgroup(run.run, run.attempt, &run.job));
+        let cgroup = self.make_cgroup(run.run, run.attempt, &run.job);
         let open = Open { job: run.job.name.clone(), attempt: run.attempt, log, watch, cgroup };
         self.open.insert(run.run, open);
     }
 
-    fn make_cgroup(&self, run: RunId, attempt: u32, job: &Job) -> Option<RunCgroup> {
-        let cgroups = self.cgroups.as_ref()?;
-        match cgroups.create(run, attempt, &job.execution.limits) {
+    fn make_cgroup(&mut self, run: RunId, attempt: u32, job: &Job) -> Option<RunCgroup> {
+        let limits = &job.execution.limits;
+        let cgroup = self.cgroups.as_ref().and_then(|cgroups| match cgroups.create(run, attempt, limits) {
             Ok(cgroup) => Some(cgroup),
             Err(error) => {
                 tracing::warn!(job = %job.name, %run, %error, "the run gets no cgroup of its own");
                 None
             }
+        });
+        let held = cgroup.as_ref().is_some_and(RunCgroup::holds_cpu);
+        if limits.cpu_percent.is_some() && !held && self.warned_of_cpu.insert(job.name.clone()) {
+            tracing::warn!(
+                job = %job.name,
+                "limits.cpu has no effect: no cgroup with the cpu controller is delegated (Delegate=yes)"
+            );
         }
+        cgroup
     }
 
     /// Collects the children that have ended.
@@ -355,4 +366,64 @@ fn variables(run: &RunSnapshot, job: &Arc<Job>, place: Place) -> Vec<(String, St
         }
     }
     extra
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::variables;
+    use crate::core::job::{Command, Job, Origin, Work};
+    use crate::core::name::Name;
+    use crate::core::run::{Exit, RunId, RunStatus, Source};
+    use crate::core::scheduler::{HookKind, HookOwner, Place, RunSnapshot};
+    use crate::core::trigger::Firing;
+
+    #[test]
+    fn hooks_are_told_which_they_are_and_how_the_work_went() {
+        let job = Arc::new(Job {
+            name: Name::new("a").unwrap(),
+            origin: Origin::Added,
+            firing: Firing::Startup,
+            work: Work::Command(Command::Shell("true".into())),
+            policy: Arc::default(),
+            execution: Arc::default(),
+            about: Arc::default(),
+            enabled: true,
+            paused: false,
+        });
+        let run = |outcome| RunSnapshot {
+            run: RunId(1),
+            job: job.clone(),
+            status: RunStatus::Running,
+            source: Source::Manual,
+            attempt: 1,
+            fire_time: None,
+            args: Vec::new(),
+            started_at: None,
+            outcome,
+            itemised: true,
+            last_success: None,
+        };
+        let hook = |kind| Place::Hook(kind, HookOwner::Job, 0);
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(variables(&run(None), &job, Place::Work), []);
+        let before = variables(&run(None), &job, hook(HookKind::Before));
+        assert_eq!(before, [pair("JOBCTL_STEP", "before 1")]);
+        for (status, exit, code) in [
+            (RunStatus::Succeeded, Exit::Code(0), "0"),
+            (RunStatus::Failed, Exit::Code(75), "75"),
+            (RunStatus::TimedOut, Exit::Signal(9), "137"),
+        ] {
+            let after = variables(&run(Some((status, Some(exit)))), &job, hook(HookKind::AfterRun));
+            let expected = [
+                pair("JOBCTL_STEP", "after_run 1"),
+                pair("JOBCTL_STATUS", status.as_str()),
+                pair("JOBCTL_EXIT_CODE", code),
+            ];
+            assert_eq!(after, expected);
+        }
+        let never_started = variables(&run(Some((RunStatus::Failed, None))), &job, hook(HookKind::OnFailure));
+        assert_eq!(never_started[1..], [pair("JOBCTL_STATUS", "failed")]);
+    }
 }

@@ -15,7 +15,7 @@ use super::event_hooks::EventHooks;
 use super::event_loop::{Channels, EventLoop};
 use super::executor::Executor;
 use super::listener::{BindError, Listener};
-use super::notifier::Notifier;
+use super::notifier::{Notifier, Premises};
 use super::queries::Queries;
 use super::service::{Identity, Service};
 use super::supervisor::Supervisor;
@@ -105,14 +105,12 @@ async fn serve(options: &Options) -> Result<(), RunError> {
     let courier = Courier::new(executor.inherited().vars());
     let zone = catalogue.zone().clone();
     let notifiers = settings.notifiers.clone();
-    let notifier = Notifier::start(
-        courier.clone(),
-        notifiers,
-        zone.clone(),
-        &options.state_dir,
-        host.clone(),
-        queries.clone(),
-    );
+    let premises = Premises { state_dir: options.state_dir.clone(), host: host.clone() };
+    let back = queries.clone();
+    let notifier =
+        Notifier::start(courier.clone(), notifiers, zone.clone(), premises, move |id, delivery| {
+            back.task(move |event_loop| event_loop.store.deliver(id, delivery));
+        });
     let event_hooks = EventHooks::start(&courier, settings.event_hooks.clone(), zone);
     let identity = Identity {
         started_at: clock::now().wall,
@@ -128,6 +126,7 @@ async fn serve(options: &Options) -> Result<(), RunError> {
     let event_loop =
         EventLoop::new(scheduler, executor, service, Supervisor::new(), store, listener, channels)
             .map_err(system("making the alarm"))?;
+    process::give_back_memory();
     event_loop.run(first).await.map_err(system("listening to signals"))
 }
 

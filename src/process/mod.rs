@@ -31,6 +31,7 @@ mod child;
 mod env_file;
 mod error;
 mod limits;
+mod memory;
 mod procfs;
 
 pub use adopt::{
@@ -43,6 +44,7 @@ pub use error::StartError;
 pub use fd_store::{FdStore, Handed, Label, handed_back};
 pub use foreground::{Foreground, foreground};
 pub use group::RunTag;
+pub use memory::give_back_memory;
 pub use output::{Evidence, LogFile, Logs};
 pub use procfs::{boot_id, host};
 pub use read::LogReader;

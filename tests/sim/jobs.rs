@@ -50,7 +50,11 @@ fn restless() -> Zone {
         };
         (begin + n * 19 * 3_600 + 1_800, offset)
     });
-    Zone::new(ZoneTable { name: "Sim/Restless".to_owned(), first_offset: 3_600, transitions: changes.collect() })
+    Zone::new(ZoneTable {
+        name: "Sim/Restless".to_owned(),
+        first_offset: 3_600,
+        transitions: changes.collect(),
+    })
 }
 
 fn cron(rng: &mut Rng, zone: &Zone) -> Schedule {

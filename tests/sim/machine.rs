@@ -119,7 +119,9 @@ impl Machine {
 
     pub(crate) fn signal(&mut self, process: ProcessMark, signal: i32, rng: &mut Rng) {
         let time = self.time;
-        let Some(process) = self.processes.get_mut(&process.pid).filter(|process| process.alive) else { return };
+        let Some(process) = self.processes.get_mut(&process.pid).filter(|process| process.alive) else {
+            return;
+        };
         let kill = signal == 9;
         if kill || !process.ignores_term {
             let after = if kill { 0 } else { rng.below(200_000) };
@@ -179,7 +181,10 @@ impl Machine {
         let (next, next_tried) = tried.last().map_or((row.attempt + 1, false), |last| (last, true));
         if row.status == RunStatus::Running && !(same_boot && next_tried) {
             let lost = Evidence::Unknown(Reason::Reboot);
-            return (row.attempt, if same_boot { self.of_started(row.run, row.attempt, ledger) } else { lost });
+            return (
+                row.attempt,
+                if same_boot { self.of_started(row.run, row.attempt, ledger) } else { lost },
+            );
         }
         if !next_tried && (same_boot || left_in_order || row.attempt > 0) {
             return (row.attempt, Evidence::NeverStarted);
@@ -192,7 +197,8 @@ impl Machine {
     fn of_started(&self, run: RunId, attempt: u32, ledger: &Ledger) -> Evidence {
         let ours =
             self.processes.iter().filter(|(_, process)| process.run == run && process.attempt == attempt);
-        let seen = ours.filter(|(_, process)| process.alive || self.keeps_pidfds && process.boot == self.boots);
+        let seen =
+            ours.filter(|(_, process)| process.alive || self.keeps_pidfds && process.boot == self.boots);
         let found = seen.map(|(pid, process)| Found {
             process: if process.alive { mark(*pid) } else { ProcessMark { pid: 0, start_ticks: 0 } },
             command: match (&process.step, process.alive) {

@@ -44,7 +44,8 @@ impl Shadow {
 type Essence<'a> = (RunId, &'a str, [Option<i64>; 3], u64, &'a str, Option<&'a str>, u32);
 
 fn essence(row: &RunRow) -> Essence<'_> {
-    let micros = |at: Option<jobctl::core::instant::Timestamp>| at.map(jobctl::core::instant::Timestamp::as_micros);
+    let micros =
+        |at: Option<jobctl::core::instant::Timestamp>| at.map(jobctl::core::instant::Timestamp::as_micros);
     (
         row.run,
         row.job.as_str(),

@@ -148,6 +148,7 @@ impl World {
             next_run: self.ledger.next_run,
             boot_id: self.machine.boot_id(),
             starting: true,
+            restored: None,
         };
         self.say(|| format!("== boot, in order: {left_in_order}, alive: {alive:?}"));
         let (scheduler, effects) = Scheduler::new(boot, now);

@@ -300,6 +300,15 @@ impl Scheduler {
         let mut event: Event = super::due::run_event(run, EventKind::RunOverdue, now);
         event.detail = run.job.policy.expect.max_duration.map(crate::core::duration::format);
         fx.event(event);
+        for rule in &run.job.policy.notify {
+            fx.commit(Change::Notify(Notice {
+                notifier: rule.notifier.clone(),
+                job: run.job.name.clone(),
+                run: Some(id),
+                at: now.wall,
+                kind: NoticeKind::Overdue,
+            }));
+        }
     }
 
     pub(super) fn work_over(&mut self, id: RunId, now: Now, fx: &mut Effects) {

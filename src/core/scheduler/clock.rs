@@ -118,7 +118,7 @@ impl Scheduler {
                 }
             }
         }
-        self.consider_parked(now, fx);
+        self.consider_held_back(now, fx);
     }
 }
 

@@ -166,6 +166,7 @@ impl Scheduler {
         let running = open
             .iter()
             .filter(|id| {
+                // A run that waits for its next attempt is under way, whatever holds that back.
                 self.runs.get(id).is_some_and(|run| run.stage == Stand::Alive || run.attempt > 0)
             })
             .count();

@@ -1,0 +1,94 @@
+//! How close jobctl comes to what this machine can do at all.
+//!
+//! `cargo bench --bench limits` runs the short form, under two minutes on two cores;
+//! `cargo bench --bench limits -- --long` measures more rounds and the larger sizes. Words after the options
+//! choose sections: `fires decisions claims starts loading burst`.
+//!
+//! Every figure of jobctl is measured in turn with a limit: the least that any program would have to do for
+//! the same result on this machine. Seconds differ from machine to machine and from minute to minute; the
+//! ratio is what is held against a target. Nothing is asserted here.
+
+mod burst;
+mod child;
+mod claims;
+mod decisions;
+mod fires;
+mod loading;
+mod measure;
+mod program;
+mod starts;
+mod table;
+mod workload;
+
+use std::process::ExitCode;
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// Enough to see a change of a tenth.
+    Short,
+    /// Enough to publish.
+    Long,
+}
+
+impl Form {
+    /// Chooses by the form.
+    fn pick<T>(self, short: T, long: T) -> T {
+        match self {
+            Form::Short => short,
+            Form::Long => long,
+        }
+    }
+}
+
+/// What any measurement may fail of: the machine, not the program.
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+type Section = fn(Form) -> Outcome<()>;
+
+const SECTIONS: [(&str, Section); 6] = [
+    ("fires", fires::section),
+    ("decisions", decisions::section),
+    ("claims", claims::section),
+    ("starts", starts::section),
+    ("loading", loading::section),
+    ("burst", burst::section),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match child::run(&arguments).unwrap_or_else(|| run(&arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("limits: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Outcome<()> {
+    let mut form = Form::Short;
+    let mut chosen = Vec::new();
+    for argument in arguments {
+        match argument.as_str() {
+            // Cargo says so to every bench.
+            "--bench" | "--short" => {}
+            "--long" => form = Form::Long,
+            word => {
+                let section = SECTIONS.iter().find(|(name, _)| *name == word);
+                chosen.push(section.ok_or_else(|| format!("there is no section or option {word}"))?);
+            }
+        }
+    }
+    println!(
+        "Cost of jobctl over the cost of the limit, both measured here and now, in turn; 1.00 = the limit."
+    );
+    println!("Figures are medians; the range behind a ratio holds the middle half of the rounds.");
+    if chosen.is_empty() {
+        chosen.extend(&SECTIONS);
+    }
+    for (_, section) in chosen {
+        section(form)?;
+    }
+    Ok(())
+}
