@@ -171,8 +171,7 @@ fn judge(row: &RunRow, scene: &Scene<'_>) -> (u32, Evidence) {
 
 /// Returns the last attempt after the recorded one that was tried: while the disk takes nothing, attempts go on.
 fn last_tried(row: &RunRow, scene: &Scene<'_>) -> Option<u32> {
-    let tried =
-        |attempt: &u32| scene.logs.evidence(&row.job, row.run, *attempt) == process::Evidence::Tried;
+    let tried = |attempt: &u32| scene.logs.evidence(&row.job, row.run, *attempt) == process::Evidence::Tried;
     (row.attempt.saturating_add(1)..).take_while(tried).last()
 }
 

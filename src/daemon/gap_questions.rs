@@ -55,7 +55,10 @@ fn answered(
             event_loop.feed(Input::FutureGaps(gaps.collect()));
         }
         Err(error) => {
-            tracing::warn!(error, "rows of the future cannot be looked for; nothing falls due until they are");
+            tracing::warn!(
+                error,
+                "rows of the future cannot be looked for; nothing falls due until they are"
+            );
             let queries = queries.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(ASK_AGAIN).await;

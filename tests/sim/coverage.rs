@@ -186,7 +186,9 @@ impl Coverage {
                 let cursor = || ledger.jobs.get(job).and_then(|memory| memory.cursor).unwrap_or(stretch.from);
                 let through = match stretch.until {
                     Some(until) => until,
-                    None if known.contains_key(job) => now.minus(stretch.schedule.jitter + Duration::from_secs(2)),
+                    None if known.contains_key(job) => {
+                        now.minus(stretch.schedule.jitter + Duration::from_secs(2))
+                    }
                     None => cursor(),
                 };
                 complaints.extend(walk(job, stretch, through, ledger).err());
@@ -206,7 +208,9 @@ fn walk(job: &Name, stretch: &Stretch, through: Timestamp, ledger: &Ledger) -> R
     while let Some(next) = stretch.schedule.next_after(stretch.anchor, at).filter(|next| *next <= through) {
         let Some(row) = ledger.row_of(job, next) else {
             let (spec, from) = (&stretch.spec, stretch.from);
-            return Err(format!("{job} was due at {next} and has no row (`{spec}` from {from} through {through})"));
+            return Err(format!(
+                "{job} was due at {next} and has no row (`{spec}` from {from} through {through})"
+            ));
         };
         // A long row is taken at one step; its count is judged elsewhere.
         at = match (row.first_fire_time, row.fire_time) {
@@ -222,18 +226,20 @@ fn judge(row: &RunRow, stretches: &[Stretch], ledger: &Ledger) -> Result<(), Str
     let Some(last) = row.fire_time else { return Ok(()) };
     let before = |at: Timestamp| at.minus(Duration::from_micros(1));
     let Some(first) = row.first_fire_time else {
-        let fires = |stretch: &Stretch| stretch.schedule.next_after(stretch.anchor, before(last)) == Some(last);
+        let fires =
+            |stretch: &Stretch| stretch.schedule.next_after(stretch.anchor, before(last)) == Some(last);
         let is_due = stretches.iter().any(fires);
         return if is_due { Ok(()) } else { Err(format!("{} was never due at {last}: {row:?}", row.job)) };
     };
-    let mut within = stretches.iter().filter(|stretch| {
-        first <= stretch.until.unwrap_or(Timestamp::MAX) && last > stretch.from
-    });
+    let mut within = stretches
+        .iter()
+        .filter(|stretch| first <= stretch.until.unwrap_or(Timestamp::MAX) && last > stretch.from);
     let (Some(stretch), None) = (within.next(), within.next()) else { return Ok(()) };
     if first <= stretch.from || last > stretch.until.unwrap_or(Timestamp::MAX) {
         return Ok(());
     }
-    let all = stretch.schedule.fires_between(stretch.anchor, before(first), last).map_or(0, |fires| fires.count);
+    let all =
+        stretch.schedule.fires_between(stretch.anchor, before(first), last).map_or(0, |fires| fires.count);
     let fires = |at: Timestamp| stretch.schedule.next_after(stretch.anchor, before(at)) == Some(at);
     let own = ledger.rows.values().filter(|other| {
         let inside = other.fire_time.is_some_and(|at| first <= at && at <= last && fires(at));

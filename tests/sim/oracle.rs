@@ -94,11 +94,7 @@ impl Oracle {
     }
 
     /// The job set has changed.
-    pub(crate) fn job_set(
-        &mut self,
-        jobs: impl Iterator<Item = Arc<Job>>,
-        now: Timestamp,
-    ) {
+    pub(crate) fn job_set(&mut self, jobs: impl Iterator<Item = Arc<Job>>, now: Timestamp) {
         for job in jobs {
             let before = self.known.insert(job.name.clone(), job.clone());
             self.coverage.register(&job);
@@ -127,13 +123,7 @@ impl Oracle {
     }
 
     /// Judges the start of a command.
-    pub(crate) fn starts(
-        &mut self,
-        run: &RunSnapshot,
-        ledger: &Ledger,
-        machine: &Machine,
-        pools: &[Pool],
-    ) {
+    pub(crate) fn starts(&mut self, run: &RunSnapshot, ledger: &Ledger, machine: &Machine, pools: &[Pool]) {
         let id = run.run;
         self.starts += 1;
         let Some(row) = ledger.rows.get(&id) else {
@@ -275,9 +265,12 @@ impl Oracle {
     /// Judges when the scheduler wants to be woken. `idle` = it was asked because of the clock and did nothing.
     pub(crate) fn handled(&mut self, scheduler: &Scheduler, now: Now, idle: bool) {
         let wakeup = scheduler.next_wakeup();
-        let past = wakeup.wall.is_some_and(|at| at <= now.wall) || wakeup.mono.is_some_and(|at| at <= now.mono);
+        let past =
+            wakeup.wall.is_some_and(|at| at <= now.wall) || wakeup.mono.is_some_and(|at| at <= now.mono);
         if idle && past {
-            self.complain(format!("at {now:?} nothing was to be done, and it wants to be woken at {wakeup:?}"));
+            self.complain(format!(
+                "at {now:?} nothing was to be done, and it wants to be woken at {wakeup:?}"
+            ));
         }
         if self.blocked || self.held || self.stopping || scheduler.waits_for_clock().is_some() {
             return;
@@ -288,9 +281,10 @@ impl Oracle {
                 continue;
             }
             let state = (job.job.clone(), job.anchor, job.cursor);
-            let kept = self.due.get(&job.job.name).filter(|(kept, _)| {
-                Arc::ptr_eq(&kept.0, &state.0) && (kept.1, kept.2) == (state.1, state.2)
-            });
+            let kept = self
+                .due
+                .get(&job.job.name)
+                .filter(|(kept, _)| Arc::ptr_eq(&kept.0, &state.0) && (kept.1, kept.2) == (state.1, state.2));
             let due = match kept {
                 Some((_, due)) => *due,
                 None => {
@@ -314,22 +308,26 @@ impl Oracle {
         for row in ledger.rows.values() {
             if row.finished_at.is_some() {
                 if !is_explained(row.status, row.reason) {
-                    self.complaints.push(format!("run {} is {} because of {:?}", row.run, row.status, row.reason));
+                    self.complaints
+                        .push(format!("run {} is {} because of {:?}", row.run, row.status, row.reason));
                 }
                 if ledger.final_events.get(&row.run) != Some(&1) {
                     let events = ledger.final_events.get(&row.run);
-                    self.complaints.push(format!("run {} ({}) has {events:?} final events", row.run, row.status));
+                    self.complaints
+                        .push(format!("run {} ({}) has {events:?} final events", row.run, row.status));
                 }
                 continue;
             }
             let recent = row.queued_at.plus(minute) > now || row.due_at.plus(minute) > now;
-            let retries = row.status == RunStatus::Retrying && row.retry_at.is_some_and(|at| at.plus(minute) > now);
+            let retries =
+                row.status == RunStatus::Retrying && row.retry_at.is_some_and(|at| at.plus(minute) > now);
             // It waits for a run whose next attempt is due later.
             let waits = ledger.rows.values().any(|other| {
                 other.job == row.job && other.finished_at.is_none() && other.status == RunStatus::Retrying
             });
             if !recent && !retries && !waits {
-                self.complaints.push(format!("run {} of {} is left {}: {row:?}", row.run, row.job, row.status));
+                self.complaints
+                    .push(format!("run {} of {} is left {}: {row:?}", row.run, row.job, row.status));
             }
         }
         for (pid, process) in machine.alive() {
@@ -357,10 +355,9 @@ fn is_explained(status: RunStatus, reason: Option<Reason>) -> bool {
             matches!(reason, Some(R::Cancelled | R::Replaced | R::Stopping | R::Removed))
         }
         RunStatus::Missed => reason == Some(R::Grace),
-        RunStatus::Skipped => matches!(
-            reason,
-            Some(R::Busy | R::Paused | R::Held | R::Coalesced | R::Removed | R::Disabled)
-        ),
+        RunStatus::Skipped => {
+            matches!(reason, Some(R::Busy | R::Paused | R::Held | R::Coalesced | R::Removed | R::Disabled))
+        }
         RunStatus::Lost => matches!(reason, Some(R::EndUnseen | R::Reboot | R::StartUnknown)),
         RunStatus::Queued | RunStatus::Running | RunStatus::Retrying => false,
     }

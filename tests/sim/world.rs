@@ -120,8 +120,7 @@ impl World {
 
     /// Starts a daemon on what the last one left.
     pub(crate) fn boot(&mut self) {
-        let left_in_order =
-            self.ledger.last_event.is_none_or(|kind| kind == EventKind::DaemonStopped);
+        let left_in_order = self.ledger.last_event.is_none_or(|kind| kind == EventKind::DaemonStopped);
         self.ledger.boot_id = self.machine.boot_id();
         let mut jobs = self.file.jobs.clone();
         jobs.extend(self.ledger.definitions.values().map(|toml| self.definitions[toml].clone()));
@@ -427,9 +426,12 @@ impl World {
             let mail = daemon.mail.iter().map(|(at, _)| *at).min().unwrap_or(Tick::MAX);
             mail.min(daemon.alarm).max(daemon.busy_until)
         });
-        let disk = self.disk.queue.front().filter(|_| self.daemon.is_some()).map(|front| {
-            if self.disk.failing { self.disk.retry_at } else { front.ready_at }
-        });
+        let disk = self
+            .disk
+            .queue
+            .front()
+            .filter(|_| self.daemon.is_some())
+            .map(|front| if self.disk.failing { self.disk.retry_at } else { front.ready_at });
         [daemon, disk, self.machine.next_end()].into_iter().flatten().min().unwrap_or(Tick::MAX)
     }
 
@@ -542,9 +544,10 @@ impl World {
     }
 
     fn future_gaps(&self, after: Timestamp) -> Vec<FutureGap> {
-        let rows = self.ledger.rows.values().filter(|row| {
-            matches!(row.status.as_str(), "missed" | "skipped") && row.fire_time > Some(after)
-        });
+        let rows =
+            self.ledger.rows.values().filter(|row| {
+                matches!(row.status.as_str(), "missed" | "skipped") && row.fire_time > Some(after)
+            });
         let gaps = rows.filter_map(|row| {
             let last = row.fire_time?;
             let first = row.first_fire_time.unwrap_or(last);
@@ -578,5 +581,4 @@ impl World {
             daemon.alarm = time;
         }
     }
-
 }

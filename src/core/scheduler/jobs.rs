@@ -233,7 +233,11 @@ impl Scheduler {
         self.arm(id);
         self.drop_waiting(id, Reason::Removed, true, now, fx);
         for run in self.slot(id).open().to_vec() {
-            if self.runs.get(&run).is_some_and(|run| run.status == RunStatus::Retrying && run.progress.is_none()) {
+            if self
+                .runs
+                .get(&run)
+                .is_some_and(|run| run.status == RunStatus::Retrying && run.progress.is_none())
+            {
                 self.finish_unstarted(run, RunStatus::Cancelled, Reason::Removed, None, now, fx);
             }
         }

@@ -128,7 +128,8 @@ impl Scheduler {
             return Vec::new();
         };
         let Some(job) = self.by_name.get(&run.job.name) else { return Vec::new() };
-        let older: Vec<RunId> = self.slot(*job).open().iter().copied().take_while(|open| *open != id).collect();
+        let older: Vec<RunId> =
+            self.slot(*job).open().iter().copied().take_while(|open| *open != id).collect();
         let surplus = (older.len() + 1).saturating_sub(run.job.policy.max_instances as usize);
         older.into_iter().take(surplus).collect()
     }

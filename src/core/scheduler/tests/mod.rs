@@ -6,6 +6,7 @@ mod clock;
 mod due;
 mod ends;
 mod overlap;
+mod promise;
 mod restart;
 mod restored;
 
@@ -77,6 +78,9 @@ pub(super) struct World {
     /// False: the store says nothing of claims until the test does.
     pub(super) store_answers: bool,
     pub(super) unanswered: Vec<RunId>,
+    /// False: questions for rows of the future wait for the test.
+    pub(super) answers_gaps: bool,
+    gap_questions: Vec<Timestamp>,
 }
 
 impl World {
@@ -115,6 +119,8 @@ impl World {
             starts_fail: false,
             store_answers: true,
             unanswered: Vec::new(),
+            answers_gaps: true,
+            gap_questions: Vec::new(),
         };
         world.carry_out(effects);
         world
@@ -161,7 +167,10 @@ impl World {
                 Effect::Signal { run, signal, .. } => self.signals.push((run, signal)),
                 Effect::Answer(answer) => self.answers.push(answer),
                 Effect::Exit => self.exited = true,
-                Effect::FindFutureGaps { after } => inputs.push(Input::FutureGaps(self.future_gaps(after))),
+                Effect::FindFutureGaps { after } if self.answers_gaps => {
+                    inputs.push(Input::FutureGaps(self.future_gaps(after)));
+                }
+                Effect::FindFutureGaps { after } => self.gap_questions.push(after),
                 Effect::Sweep { .. } | Effect::ReadOutput { .. } | Effect::Forget { .. } => {}
             }
         }
@@ -174,6 +183,13 @@ impl World {
             }
         } else {
             self.unanswered.extend(claims.into_iter().map(|(run, _)| run));
+        }
+    }
+
+    /// Answers the questions for rows of the future that have waited.
+    pub(super) fn answer_gaps(&mut self) {
+        for after in std::mem::take(&mut self.gap_questions) {
+            self.handle(Input::FutureGaps(self.future_gaps(after)));
         }
     }
 
