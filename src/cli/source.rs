@@ -43,14 +43,29 @@ impl Source {
     /// # Errors
     /// The files cannot be read or do not load; the errors of a job file have been printed.
     pub(crate) fn open(context: &Context) -> Result<Self, CliError> {
+        Source::open_or(context, |error| {
+            context.out.warning(&format!("{}; reading the files instead", error.message));
+            Ok(())
+        })
+    }
+
+    /// Connects to the daemon, or reads the files where certainly none runs.
+    ///
+    /// # Errors
+    /// As [`Source::open`], and where a daemon does not answer.
+    pub(crate) fn open_surely(context: &Context) -> Result<Self, CliError> {
+        Source::open_or(context, Err)
+    }
+
+    fn open_or(
+        context: &Context,
+        silent: impl FnOnce(CliError) -> Result<(), CliError>,
+    ) -> Result<Self, CliError> {
         let paths = context.paths()?;
         match Client::connect(&paths.socket) {
             Ok(client) => return Ok(Source::Daemon(client)),
             Err(ClientError::NoSocket { .. } | ClientError::Refused { .. }) => {}
-            Err(error) => {
-                let error = no_daemon(&error, &paths);
-                context.out.warning(&format!("{}; reading the files instead", error.message));
-            }
+            Err(error) => silent(no_daemon(&error, &paths))?,
         }
         Ok(Source::Files(Box::new(Offline::open(context)?)))
     }
@@ -358,7 +373,7 @@ pub(crate) fn added_names(context: &Context) -> HashMap<Name, Vec<Name>> {
     definitions.into_iter().map(|(name, _)| (name, Vec::new())).collect()
 }
 
-fn logs_dir(paths: &Paths) -> PathBuf {
+pub(crate) fn logs_dir(paths: &Paths) -> PathBuf {
     paths.state_dir.join("logs")
 }
 
@@ -370,6 +385,7 @@ fn nothing() -> Loaded {
         unfinished: Vec::new(),
         hold: None,
         heartbeat: None,
+        restored: None,
         next_run: 1,
     }
 }
@@ -378,9 +394,10 @@ pub(crate) fn unopened(error: &OpenError) -> CliError {
     let hint = match error {
         OpenError::Older { .. } => "start the daemon once: it upgrades the store",
         OpenError::Newer { .. } => "use the version of jobctl that wrote it",
-        OpenError::Corrupt { .. } | OpenError::Foreign { .. } => {
-            "move it away, or name another directory with --state-dir"
+        OpenError::Corrupt { .. } => {
+            "`jobctl restore FILE` puts a backup back, `jobctl restore --empty` begins anew; both keep the old files"
         }
+        OpenError::Foreign { .. } => "move it away, or name another directory with --state-dir",
         OpenError::Locked { .. } | OpenError::Io { .. } | OpenError::Sqlite { .. } => {
             "name another directory with --state-dir"
         }

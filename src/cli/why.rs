@@ -37,7 +37,7 @@ impl Why {
             context.out.json(&ledger)?;
             return Ok(0);
         }
-        for paragraph in why::answer(&ledger, context.now) {
+        for paragraph in why::answer(&ledger, !self.time.is_empty(), context.now) {
             context.out.line(&paragraph)?;
         }
         Ok(0)

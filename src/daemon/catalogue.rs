@@ -132,7 +132,17 @@ impl Catalogue {
     /// # Errors
     /// All that is wrong with it.
     pub fn check(&self, name: &Name, toml: &str) -> Result<Fragment, Vec<Diagnostic>> {
-        let mut peers = self.added_peers();
+        self.check_with(name, toml, &[])
+    }
+
+    /// Checks the definition of one job that comes together with others.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn check_with(&self, name: &Name, toml: &str, others: &[Name]) -> Result<Fragment, Vec<Diagnostic>> {
+        let mut peers: HashMap<Name, Vec<Name>> =
+            others.iter().map(|name| (name.clone(), Vec::new())).collect();
+        peers.extend(self.added_peers());
         peers.extend(self.set.jobs.iter().map(|job| (job.name.clone(), dependencies(job))));
         jobfile::fragment(toml, name, &self.set, self.zones.as_ref(), &peers)
     }
@@ -140,6 +150,27 @@ impl Catalogue {
     /// Takes in a definition that has been checked.
     pub fn put(&mut self, job: Arc<Job>, toml: String) {
         self.added.insert(job.name.clone(), Added { toml, job: Ok(job) });
+    }
+
+    /// Takes in the added jobs that did not load, if they do by now: what they lacked may have been added. Says
+    /// whether one does.
+    pub fn heal(&mut self) -> bool {
+        let broken: Vec<(Name, String)> =
+            self.broken().map(|(name, _)| (name.clone(), self.added[name].toml.clone())).collect();
+        let mut healed = false;
+        for (name, toml) in broken {
+            if let Ok(fragment) = self.check(&name, &toml) {
+                self.put(fragment.job, toml);
+                healed = true;
+            }
+        }
+        healed
+    }
+
+    /// Returns the jobs that are due when this one has ended.
+    pub fn needed_by(&self, name: &Name) -> Vec<Name> {
+        let jobs = self.jobs().into_iter();
+        jobs.filter(|job| dependencies(job).contains(name)).map(|job| job.name.clone()).collect()
     }
 
     /// Takes out an added job and returns its definition.
@@ -209,7 +240,7 @@ impl Catalogue {
         let daemon = &self.set.daemon;
         Settings {
             stop_timeout: daemon.stop_timeout,
-            catch_up_parallel: daemon.catch_up_parallel,
+            catch_up_parallel: daemon.catch_up_parallel.unwrap_or_else(processors),
             startup_delay: daemon.startup_delay,
             max_clock_wait: daemon.max_clock_wait,
             hooks: self.set.global_hooks.clone(),
@@ -253,5 +284,30 @@ fn dependencies(job: &Job) -> Vec<Name> {
     match &job.firing {
         Firing::After(dependencies) => dependencies.iter().map(|dependency| dependency.job.clone()).collect(),
         Firing::Clock(_) | Firing::Startup | Firing::Shutdown => Vec::new(),
+    }
+}
+
+/// Returns how many processors the daemon may use.
+fn processors() -> u32 {
+    std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::Catalogue;
+
+    #[test]
+    fn as_many_late_runs_as_processors_unless_set() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("jobs.toml");
+        let processors = std::thread::available_parallelism().unwrap().get();
+        for (text, expected) in [("", processors), ("[daemon]\ncatch_up_parallel = 3\n", 3)] {
+            std::fs::write(&config, text).unwrap();
+            let zones = Arc::from(crate::zoneinfo::source());
+            let catalogue = Catalogue::open(&config, true, zones, Vec::new()).unwrap();
+            assert_eq!(catalogue.settings().catch_up_parallel as usize, expected);
+        }
     }
 }

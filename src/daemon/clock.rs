@@ -31,6 +31,12 @@ pub fn now() -> Now {
     Now { wall: Timestamp::from_micros(micros), mono: Monotonic::from_duration(since_start) }
 }
 
+/// Returns the time since the machine was booted, suspends included.
+pub fn since_boot() -> Duration {
+    let at = clock_gettime(ClockId::Boottime);
+    Duration::new(u64::try_from(at.tv_sec).unwrap_or(0), u32::try_from(at.tv_nsec).unwrap_or(0))
+}
+
 /// An alarm on both clocks.
 pub struct Alarm {
     wall: AsyncFd<OwnedFd>,

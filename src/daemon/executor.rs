@@ -3,16 +3,19 @@
 //!
 //! Owns the processes that are alive and their open output files. It decides nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::keeper::Keeper;
 use super::views::zone_of;
 use crate::core::civil::Zone;
+use crate::core::instant::Monotonic;
 use crate::core::job::{Hooks, Job};
 use crate::core::name::Name;
 use crate::core::run::{Exit, ProcessMark, RunId};
@@ -29,6 +32,9 @@ const EXIT_RECORD_WAIT: Duration = Duration::from_secs(5);
 /// Output beyond this many bytes is cut down on a thread of its own when the run is over.
 const COMPACT_INLINE: u64 = 256 << 10;
 
+/// How often is tidied up. Less than the longest sleep of the loop, whose wake-ups it goes along with.
+const TIDY_EVERY: Duration = Duration::from_secs(55);
+
 /// The end of an adopted process: whose it is, and how it ended where the kernel tells it.
 pub(super) type AdoptedEnd = (RunId, Place, Option<Exit>);
 
@@ -44,8 +50,12 @@ pub(super) struct Executor {
     zone: Zone,
     by_pid: HashMap<i32, (RunId, Place)>,
     open: HashMap<RunId, Open>,
+    pub(super) keeper: Keeper,
     adopted: mpsc::UnboundedSender<AdoptedEnd>,
     warned_of_logs: bool,
+    /// Jobs whose limit on CPU cannot be kept, said once.
+    warned_of_cpu: HashSet<Name>,
+    tidied: Option<Monotonic>,
 }
 
 /// What is kept of a run that is alive.
@@ -81,8 +91,11 @@ impl Executor {
             zone,
             by_pid: HashMap::new(),
             open: HashMap::new(),
+            keeper: Keeper::from_env(),
             adopted,
             warned_of_logs: false,
+            warned_of_cpu: HashSet::new(),
+            tidied: None,
         };
         Ok((executor, ends))
     }
@@ -153,6 +166,7 @@ impl Executor {
         let process = self.spawner.spawn(&start).map_err(|error| error.to_string())?;
         self.reaper.watch(process);
         self.by_pid.insert(process.pid, (run.run, place));
+        self.keeper.started(run.run, run.attempt, place, process);
         Ok((process, offset))
     }
 
@@ -161,11 +175,11 @@ impl Executor {
         if self.open.get(&run.run).is_some_and(|open| open.attempt == run.attempt) {
             return;
         }
-        let earlier = self.open.remove(&run.run);
-        let cgroup = earlier.and_then(|open| {
-            bound(open.watch);
-            open.cgroup
-        });
+        if let Some(earlier) = self.open.remove(&run.run) {
+            bound(earlier.watch);
+            // Where something lives on in it, the sweep removes it later.
+            earlier.cgroup.map(RunCgroup::remove);
+        }
         let log = match self.logs.create(&run.job.name, run.run, run.attempt) {
             Ok(log) => Some(log),
             Err(error) => {
@@ -181,20 +195,28 @@ impl Executor {
         }
         let limit = run.job.policy.output.max_bytes;
         let watch = log.as_ref().map(|log| OutputWatch::new(log.path.clone(), limit));
-        let cgroup = cgroup.or_else(|| self.make_cgroup(run.run, run.attempt, &run.job));
+        let cgroup = self.make_cgroup(run.run, run.attempt, &run.job);
         let open = Open { job: run.job.name.clone(), attempt: run.attempt, log, watch, cgroup };
         self.open.insert(run.run, open);
     }
 
-    fn make_cgroup(&self, run: RunId, attempt: u32, job: &Job) -> Option<RunCgroup> {
-        let cgroups = self.cgroups.as_ref()?;
-        match cgroups.create(run, attempt, &job.execution.limits) {
+    fn make_cgroup(&mut self, run: RunId, attempt: u32, job: &Job) -> Option<RunCgroup> {
+        let limits = &job.execution.limits;
+        let cgroup = self.cgroups.as_ref().and_then(|cgroups| match cgroups.create(run, attempt, limits) {
             Ok(cgroup) => Some(cgroup),
             Err(error) => {
                 tracing::warn!(job = %job.name, %run, %error, "the run gets no cgroup of its own");
                 None
             }
+        });
+        let held = cgroup.as_ref().is_some_and(RunCgroup::holds_cpu);
+        if limits.cpu_percent.is_some() && !held && self.warned_of_cpu.insert(job.name.clone()) {
+            tracing::warn!(
+                job = %job.name,
+                "limits.cpu has no effect: no cgroup with the cpu controller is delegated (Delegate=yes)"
+            );
         }
+        cgroup
     }
 
     /// Collects the children that have ended.
@@ -202,6 +224,7 @@ impl Executor {
         let ended = self.reaper.reap();
         let known = ended.into_iter().filter_map(|end| {
             let (run, place) = self.by_pid.remove(&end.pid)?;
+            self.keeper.ended(run, place);
             Some(Input::Exited { run, place, exit: end.exit, usage: Some(end.usage) })
         });
         known.collect()
@@ -226,15 +249,31 @@ impl Executor {
         }
     }
 
-    /// Takes hold of a process that has outlived an earlier daemon and watches for its end.
-    pub(super) fn adopt(&mut self, run: RunId, job: &Job, attempt: u32, place: Place, process: ProcessMark) {
+    /// Goes on with the output and the cgroup of an attempt that an earlier daemon began.
+    pub(super) fn reopen(&mut self, run: RunId, job: &Job, attempt: u32) {
         let log = self.logs.reopen(&job.name, run, attempt).ok();
         let watch = log.as_ref().map(|log| OutputWatch::new(log.path.clone(), job.policy.output.max_bytes));
         let cgroup = self.cgroups.as_ref().and_then(|cgroups| cgroups.find(run, attempt));
         let open = Open { job: job.name.clone(), attempt, log, watch, cgroup };
         self.open.insert(run, open);
+    }
+
+    /// Takes hold of a process that has outlived an earlier daemon and watches for its end; `kept` is its pidfd
+    /// where the service manager has kept it.
+    pub(super) fn adopt(&mut self, run: RunId, place: Place, process: ProcessMark, kept: Option<OwnedFd>) {
+        let attempt = self.open.get(&run).map_or(1, |open| open.attempt);
+        let handle = match kept {
+            Some(handle) => {
+                self.keeper.is_kept(run, attempt, place, process);
+                Adopted::from_pidfd(handle).map(Some)
+            }
+            None => {
+                self.keeper.started(run, attempt, place, process);
+                Adopted::open(process)
+            }
+        };
         let ends = self.adopted.clone();
-        match Adopted::open(process) {
+        match handle {
             Ok(Some(handle)) => {
                 tokio::spawn(async move {
                     let exit = handle.ended(EXIT_RECORD_WAIT).await.ok().flatten();
@@ -255,6 +294,22 @@ impl Executor {
             {
                 tracing::debug!(%run, %error, "the output file cannot be looked at");
             }
+        }
+    }
+
+    /// Clears away what nobody else does, once a minute: dead orphans handed to this process as the init of a
+    /// container, and cgroups whose last process has gone.
+    pub(super) fn tidy_now_and_then(&mut self, now: Monotonic) {
+        if self.tidied.is_some_and(|last| now.since(last) < TIDY_EVERY) {
+            return;
+        }
+        self.tidied = Some(now);
+        let orphans = self.reaper.sweep_orphans();
+        if orphans > 0 {
+            tracing::debug!(orphans, "dead orphans reaped");
+        }
+        if let Some(cgroups) = &self.cgroups {
+            cgroups.sweep();
         }
     }
 
@@ -311,4 +366,64 @@ fn variables(run: &RunSnapshot, job: &Arc<Job>, place: Place) -> Vec<(String, St
         }
     }
     extra
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::variables;
+    use crate::core::job::{Command, Job, Origin, Work};
+    use crate::core::name::Name;
+    use crate::core::run::{Exit, RunId, RunStatus, Source};
+    use crate::core::scheduler::{HookKind, HookOwner, Place, RunSnapshot};
+    use crate::core::trigger::Firing;
+
+    #[test]
+    fn hooks_are_told_which_they_are_and_how_the_work_went() {
+        let job = Arc::new(Job {
+            name: Name::new("a").unwrap(),
+            origin: Origin::Added,
+            firing: Firing::Startup,
+            work: Work::Command(Command::Shell("true".into())),
+            policy: Arc::default(),
+            execution: Arc::default(),
+            about: Arc::default(),
+            enabled: true,
+            paused: false,
+        });
+        let run = |outcome| RunSnapshot {
+            run: RunId(1),
+            job: job.clone(),
+            status: RunStatus::Running,
+            source: Source::Manual,
+            attempt: 1,
+            fire_time: None,
+            args: Vec::new(),
+            started_at: None,
+            outcome,
+            itemised: true,
+            last_success: None,
+        };
+        let hook = |kind| Place::Hook(kind, HookOwner::Job, 0);
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(variables(&run(None), &job, Place::Work), []);
+        let before = variables(&run(None), &job, hook(HookKind::Before));
+        assert_eq!(before, [pair("JOBCTL_STEP", "before 1")]);
+        for (status, exit, code) in [
+            (RunStatus::Succeeded, Exit::Code(0), "0"),
+            (RunStatus::Failed, Exit::Code(75), "75"),
+            (RunStatus::TimedOut, Exit::Signal(9), "137"),
+        ] {
+            let after = variables(&run(Some((status, Some(exit)))), &job, hook(HookKind::AfterRun));
+            let expected = [
+                pair("JOBCTL_STEP", "after_run 1"),
+                pair("JOBCTL_STATUS", status.as_str()),
+                pair("JOBCTL_EXIT_CODE", code),
+            ];
+            assert_eq!(after, expected);
+        }
+        let never_started = variables(&run(Some((RunStatus::Failed, None))), &job, hook(HookKind::OnFailure));
+        assert_eq!(never_started[1..], [pair("JOBCTL_STATUS", "failed")]);
+    }
 }

@@ -13,6 +13,7 @@ mod event_hooks;
 mod event_loop;
 mod executor;
 pub mod foreground;
+mod keeper;
 pub mod listener;
 mod notifier;
 mod output;

@@ -1,27 +1,32 @@
 //! `jobctl run`: from places on disk to a running loop, and out again.
 
+use std::collections::HashMap;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::boot::{self, Scene};
+use super::boot::{self, Kept, Scene};
 use super::catalogue::{Catalogue, CatalogueError};
 use super::clock;
 use super::event_hooks::EventHooks;
 use super::event_loop::{Channels, EventLoop};
 use super::executor::Executor;
 use super::listener::{BindError, Listener};
-use super::notifier::Notifier;
+use super::notifier::{Notifier, Premises};
 use super::queries::Queries;
 use super::service::{Identity, Service};
 use super::supervisor::Supervisor;
 use crate::core::event::EventKind;
-use crate::core::scheduler::{Evidence, Scheduler};
+use crate::core::run::{RunId, RunStatus};
+use crate::core::scheduler::{Evidence, Place, Scheduler};
 use crate::notify::Courier;
-use crate::process::{self, Logs};
-use crate::store::{EventFilter, Loaded, OpenError, QueryError, Reader, Session, Store, WriterHandle};
+use crate::process::{self, Handed, Label, Logs};
+use crate::store::{
+    EventFilter, Loaded, OpenError, QueryError, Reader, Session, StepRow, Store, WriterHandle,
+};
 use crate::zoneinfo;
 
 /// Where the daemon finds its things.
@@ -100,14 +105,12 @@ async fn serve(options: &Options) -> Result<(), RunError> {
     let courier = Courier::new(executor.inherited().vars());
     let zone = catalogue.zone().clone();
     let notifiers = settings.notifiers.clone();
-    let notifier = Notifier::start(
-        courier.clone(),
-        notifiers,
-        zone.clone(),
-        &options.state_dir,
-        host.clone(),
-        queries.clone(),
-    );
+    let premises = Premises { state_dir: options.state_dir.clone(), host: host.clone() };
+    let back = queries.clone();
+    let notifier =
+        Notifier::start(courier.clone(), notifiers, zone.clone(), premises, move |id, delivery| {
+            back.task(move |event_loop| event_loop.store.deliver(id, delivery));
+        });
     let event_hooks = EventHooks::start(&courier, settings.event_hooks.clone(), zone);
     let identity = Identity {
         started_at: clock::now().wall,
@@ -135,33 +138,73 @@ fn begin(
     boot_id: &str,
     mut executor: Executor,
 ) -> Result<(Scheduler, Vec<crate::core::scheduler::Effect>, Executor), RunError> {
-    let left_in_order = left_in_order(options)?;
+    let (kept, mut handles) = take_kept(&mut executor);
+    let survivors = process::survivors(&options.state_dir);
     let logs: Logs = executor.logs().clone();
-    let scene = Scene { logs: &logs, state_dir: &options.state_dir, boot_id, left_in_order };
+    let (left_in_order, steps) = match Reader::open(&options.state_dir)? {
+        Some(reader) => (left_in_order(&reader)?, steps_of(&loaded, &reader)?),
+        None => (true, HashMap::new()),
+    };
+    let since_boot = clock::since_boot();
+    let scene = Scene { logs: &logs, boot_id, since_boot, left_in_order, survivors, kept, steps };
     let boot = boot::boot(catalogue, loaded, &scene);
-    let alive: Vec<_> = boot
-        .unfinished
-        .iter()
-        .filter_map(|run| match run.evidence {
-            Evidence::Alive(process) => Some((run.run, process)),
-            Evidence::NeverStarted | Evidence::Ended(_) | Evidence::Unknown(_) => None,
-        })
-        .collect();
-    let (scheduler, first) = Scheduler::new(boot, clock::now());
-    for (run, process) in alive {
-        if let (Some(picture), Some(place)) = (scheduler.run(run), scheduler.place_of(run, process)) {
-            tracing::info!(%run, job = %picture.job.name, pid = process.pid, "adopted");
-            executor.adopt(run, &picture.job, picture.attempt, place, process);
+    let mut started = Vec::new();
+    for run in &boot.unfinished {
+        if let Evidence::Started { found, .. } = &run.evidence {
+            started.push((run.run, found.iter().map(|found| found.process).collect::<Vec<_>>()));
         }
+    }
+    let (scheduler, first) = Scheduler::new(boot, clock::now());
+    for (run, processes) in started {
+        // A run whose end was clear is over by now.
+        let Some(picture) = scheduler.run(run) else { continue };
+        executor.reopen(run, &picture.job, picture.attempt);
+        for process in processes {
+            if let Some(place) = scheduler.place_of(run, process) {
+                tracing::info!(%run, job = %picture.job.name, pid = process.pid, "adopted");
+                let handle = handles.remove(&(run, picture.attempt, place));
+                executor.adopt(run, place, process, handle);
+            }
+        }
+    }
+    for (run, attempt, place) in handles.into_keys() {
+        executor.keeper.release(Label { run, attempt, command: place.code() });
     }
     Ok((scheduler, first, executor))
 }
 
+/// Which command of which attempt of which run.
+type Whose = (RunId, u32, Place);
+
+/// Takes the pidfds that the service manager has kept, and says what they tell.
+fn take_kept(executor: &mut Executor) -> (Vec<Kept>, HashMap<Whose, OwnedFd>) {
+    let handed = process::handed_back().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the descriptors the service manager has kept cannot be taken");
+        Vec::new()
+    });
+    let (mut kept, mut handles) = (Vec::new(), HashMap::new());
+    for Handed { label, handle } in handed {
+        let Some(place) = Place::from_code(&label.command) else {
+            executor.keeper.release(label);
+            continue;
+        };
+        let process = process::look_at(handle.as_fd());
+        kept.push(Kept { run: label.run, attempt: label.attempt, place, process });
+        handles.insert((label.run, label.attempt, place), handle);
+    }
+    (kept, handles)
+}
+
 /// Says whether the last daemon went in order: its last word is the last event.
-fn left_in_order(options: &Options) -> Result<bool, RunError> {
-    let Some(reader) = Reader::open(&options.state_dir)? else { return Ok(true) };
+fn left_in_order(reader: &Reader) -> Result<bool, QueryError> {
     let last = reader.events(&EventFilter { limit: Some(1), ..EventFilter::default() })?;
     Ok(last.last().is_none_or(|event| event.kind == EventKind::DaemonStopped))
+}
+
+/// Returns what was written down of the commands of runs that are not over.
+fn steps_of(loaded: &Loaded, reader: &Reader) -> Result<HashMap<RunId, Vec<StepRow>>, QueryError> {
+    let alive = loaded.unfinished.iter().filter(|row| row.status != RunStatus::Queued);
+    alive.map(|row| Ok((row.run, reader.steps(row.run)?))).collect()
 }
 
 /// Logs what is hardly meant so.

@@ -279,15 +279,17 @@ fn notify_rule(item: Item<'_>, reader: &mut Reader<'_>) -> Option<NotifyRule> {
         }
         _ => return reader.wrong(item, "the name of a notifier or a table { name, when }"),
     }
-    Some(NotifyRule { notifier: rule.name?, when: rule.when.unwrap_or(NotifyWhen::Change) })
+    let notifier = rule.name?;
+    let usual = reader.notifiers.get(&notifier).copied().unwrap_or(NotifyWhen::Change);
+    Some(NotifyRule { notifier, when: rule.when.unwrap_or(usual) })
 }
 
 fn notifier(item: Item<'_>, reader: &mut Reader<'_>) -> Option<Name> {
     let name = reader.name(item)?;
-    if reader.notifiers.contains(&name) || reader.partial {
+    if reader.notifiers.contains_key(&name) || reader.partial {
         return Some(name);
     }
-    let near = reader.suggester.hint(name.as_str(), reader.notifiers.iter().map(Name::as_str));
+    let near = reader.suggester.hint(name.as_str(), reader.notifiers.keys().map(Name::as_str));
     let hint =
         near.unwrap_or_else(|| format!("declare it: [notify.{name}] with mail, webhook, ping or command"));
     reader.error(item.span, format!("there is no notifier {:?}", name.as_str()), Some(hint));

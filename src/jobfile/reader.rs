@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::core::civil::{Zone, ZoneSource};
 use crate::core::duration;
+use crate::core::job::NotifyWhen;
 use crate::core::name::Name;
 
 use super::after::Wait;
@@ -38,8 +39,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) files: &'a [FileText<'a>],
     /// The pools that jobs may name.
     pub(crate) pools: HashSet<Name>,
-    /// The notifiers that jobs may name.
-    pub(crate) notifiers: HashSet<Name>,
+    /// The notifiers that jobs may name, and when each speaks unless the job says so.
+    pub(crate) notifiers: HashMap<Name, NotifyWhen>,
     /// What the jobs read so far wait for.
     pub(crate) waits: Vec<Wait>,
     pub(crate) problems: Problems,
@@ -62,7 +63,7 @@ impl<'a> Reader<'a> {
             file: 0,
             files,
             pools: HashSet::new(),
-            notifiers: HashSet::new(),
+            notifiers: HashMap::new(),
             waits: Vec::new(),
             problems: Problems::default(),
             suggester: Suggester::default(),

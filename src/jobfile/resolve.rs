@@ -7,7 +7,7 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use crate::core::civil::{Zone, ZoneSource};
-use crate::core::job::{Hooks, Job, Origin, Pool};
+use crate::core::job::{Hooks, Job, NotifyWhen, Origin, Pool};
 use crate::core::name::Name;
 use crate::core::notifier::NotifierSettings;
 
@@ -15,7 +15,7 @@ use super::after::{self, Peers};
 use super::diagnostic::{Diagnostic, FileText, Problem, Problems, Severity};
 use super::draft::{Defaults, Draft, Interner, Timing};
 use super::job;
-use super::notifiers::notifier;
+use super::notifiers::{notifier, usual_when};
 use super::raw::{self, Item, Span, items};
 use super::reader::Reader;
 use super::settings::{DAEMON_FIELDS, DaemonSettings, EventHook, HOOK_FIELDS, event_hooks, named, pool};
@@ -136,7 +136,7 @@ pub fn fragment(
     reader.partial = problems.any_error();
     reader.problems = problems;
     reader.pools = set.pools.iter().map(|pool| pool.name.clone()).collect();
-    reader.notifiers = set.notifiers.iter().map(|notifier| notifier.name.clone()).collect();
+    reader.notifiers = set.notifiers.iter().map(|n| (n.name.clone(), usual_when(&n.channel))).collect();
     reader.never_is_error = true;
     let table = reader.parse(0, &files[0]);
     let place = Span { start: 0, end: text.lines().next().map_or(0, str::len) };
@@ -294,8 +294,10 @@ impl<'d> Sections<'d> {
         let mut notifiers = Vec::new();
         for (file, name, item) in self.named("notify", reader) {
             reader.file = file;
-            notifiers.extend(notifier(&name, item, reader));
-            reader.notifiers.insert(name);
+            let found = notifier(&name, item, reader);
+            let when = found.as_ref().map_or(NotifyWhen::Change, |found| usual_when(&found.channel));
+            reader.notifiers.insert(name, when);
+            notifiers.extend(found);
         }
         notifiers
     }

@@ -22,8 +22,9 @@ pub struct DaemonSettings {
     pub stop_timeout: Duration,
     /// What becomes of jobs that still run then.
     pub stop: StopMode,
-    /// How many late runs may be alive at once after a pause of the clock or the daemon.
-    pub catch_up_parallel: u32,
+    /// How many late runs may be alive at once after a pause of the clock or the daemon; default is the number
+    /// of processors.
+    pub catch_up_parallel: Option<u32>,
     /// How long after its start the daemon starts jobs.
     pub startup_delay: Duration,
     /// The wait between attempts to write to a store that fails.
@@ -50,7 +51,7 @@ impl Default for DaemonSettings {
         DaemonSettings {
             stop_timeout: Duration::from_secs(30),
             stop: StopMode::Terminate,
-            catch_up_parallel: 8,
+            catch_up_parallel: None,
             startup_delay: Duration::ZERO,
             store_retry: Duration::from_secs(1),
             identity: None,
@@ -82,7 +83,9 @@ pub(crate) const DAEMON_FIELDS: &[Field<DaemonSettings>] = &[
     Field { key: "stop", read: |daemon, item, reader| set(&mut daemon.stop, reader.word(item, STOP)) },
     Field {
         key: "catch_up_parallel",
-        read: |daemon, item, reader| set(&mut daemon.catch_up_parallel, reader.number(item, 1..=MANY)),
+        read: |daemon, item, reader| {
+            set(&mut daemon.catch_up_parallel, reader.number(item, 1..=MANY).map(Some));
+        },
     },
     Field {
         key: "startup_delay",

@@ -60,6 +60,9 @@ impl Message {
             NoticeKind::Started => format!("{job} started on {host}"),
             NoticeKind::Succeeded => format!("{job} succeeded on {host}"),
             NoticeKind::Recovered => format!("{job} succeeds again on {host}"),
+            NoticeKind::Overdue if self.run.is_some() => {
+                format!("{job} runs for longer than expected on {host}")
+            }
             NoticeKind::Overdue => format!("{job} is overdue on {host}"),
             NoticeKind::Failed => match self.status {
                 Some(RunStatus::TimedOut) => format!("{job} timed out on {host}"),

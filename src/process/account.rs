@@ -1,5 +1,6 @@
 //! Users and groups: whom a job runs as, and what the system knows about that user.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -70,6 +71,17 @@ impl Account {
             account.identity = Some(Identity { uid, gid, groups });
         }
         Ok(account)
+    }
+
+    /// Puts the home of this user in the place of a `~` that a path begins with; the job file lets no other
+    /// user's through.
+    pub(super) fn expand<'p>(&self, path: &'p Path) -> Cow<'p, Path> {
+        match path.strip_prefix("~") {
+            // Joining an empty path would add a slash, which a program's name must not end in.
+            Ok(rest) if rest.as_os_str().is_empty() => self.home.clone().into(),
+            Ok(rest) => self.home.join(rest).into(),
+            Err(_) => path.into(),
+        }
     }
 
     fn of(user: &uzers::User) -> Self {

@@ -7,6 +7,8 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -14,10 +16,10 @@ use rustix::process::{Pid, PidfdFlags};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::group::RunTag;
+use super::environment::STATE_DIR;
 use super::procfs::{self, Stat};
 use super::reap::exit_of;
-use crate::core::run::{Exit, ProcessMark};
+use crate::core::run::{Exit, ProcessMark, RunId};
 
 /// What has become of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,20 +41,64 @@ pub fn find(mark: ProcessMark) -> Presence {
     }
 }
 
-/// Looks for the live main processes of an attempt by the variables in their environment, oldest first.
+/// A main process of one of our runs that is alive, and what its environment says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survivor {
+    /// The run.
+    pub run: RunId,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// The process.
+    pub process: ProcessMark,
+    /// Which of the run's commands it is (`JOBCTL_STEP`); `None` = the only one.
+    pub step: Option<String>,
+    /// How the work went (`JOBCTL_STATUS`), as closing hooks are told.
+    pub status: Option<String>,
+    /// With which code (`JOBCTL_EXIT_CODE`), as closing hooks are told.
+    pub exit_code: Option<u8>,
+}
+
+/// Looks for the live main processes of all runs by the variables in their environment, oldest first;
+/// `state_dir` as in [`Inherited::new`](super::Inherited::new).
 ///
 /// A main process leads its own process group; an attempt has several where steps run in parallel. Where one
 /// has ended and only others of its group are left, it is not found. Costs one look at every process's
 /// environment.
-pub fn find_by_tag(tag: &RunTag) -> Vec<ProcessMark> {
+pub fn survivors(state_dir: &Path) -> Vec<Survivor> {
     let pids = procfs::pids().unwrap_or_default();
     let stats = pids.into_iter().filter_map(|pid| procfs::stat(pid).ok());
     // What has made a session of its own has left its run on purpose.
     let leaders = stats.filter(|stat| stat.is_alive() && stat.group == stat.pid && stat.session != stat.pid);
-    let ours = leaders.filter(|stat| tag.is_on(stat.pid) == Some(true));
-    let mut marks: Vec<_> = ours.map(Stat::mark).collect();
-    marks.sort_unstable_by_key(|mark| (mark.start_ticks, mark.pid));
-    marks
+    let mut found: Vec<_> = leaders.filter_map(|stat| survivor(stat, state_dir)).collect();
+    found.sort_unstable_by_key(|survivor| (survivor.process.start_ticks, survivor.process.pid));
+    found
+}
+
+fn survivor(stat: Stat, state_dir: &Path) -> Option<Survivor> {
+    let names =
+        [STATE_DIR, "JOBCTL_RUN_ID", "JOBCTL_ATTEMPT", "JOBCTL_STEP", "JOBCTL_STATUS", "JOBCTL_EXIT_CODE"];
+    let [dir, run, attempt, step, status, code] = procfs::variables(stat.pid, names);
+    if dir? != state_dir.as_os_str().as_bytes() {
+        return None;
+    }
+    let text = |value: Option<Vec<u8>>| value.and_then(|value| String::from_utf8(value).ok());
+    Some(Survivor {
+        run: RunId(text(run)?.parse().ok()?),
+        attempt: text(attempt)?.parse().ok()?,
+        process: stat.mark(),
+        step: text(step),
+        status: text(status),
+        exit_code: text(code).and_then(|code| code.parse().ok()),
+    })
+}
+
+/// Returns how long after the boot of the machine a process was started, suspends included.
+pub fn started_after_boot(mark: ProcessMark) -> Duration {
+    // SAFETY: sysconf(3) takes a number and touches no memory of ours.
+    let ticks_per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    let ticks_per_second = u64::try_from(ticks_per_second).unwrap_or(0).max(1);
+    let rest = mark.start_ticks % ticks_per_second * 1_000_000_000 / ticks_per_second;
+    Duration::from_secs(mark.start_ticks / ticks_per_second) + Duration::from_nanos(rest)
 }
 
 /// A process that is not our child, held by a pidfd.
@@ -135,8 +181,46 @@ impl Adopted {
     }
 }
 
-/// Opens a pidfd on exactly the process of the mark.
-pub(super) fn open_pidfd(mark: ProcessMark) -> io::Result<Option<OwnedFd>> {
+/// What a pidfd tells that somebody has kept for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptProcess {
+    /// It has ended, so.
+    Ended(Exit),
+    /// It is alive, or its parent has not reaped it yet.
+    There(ProcessMark),
+    /// It has ended, and the kernel does not tell how.
+    Unknown,
+}
+
+/// Looks at a pidfd that somebody has kept for us.
+pub fn look_at(handle: BorrowedFd<'_>) -> KeptProcess {
+    match (end_record(handle), process_of(handle)) {
+        (EndRecord::Known(exit), _) => KeptProcess::Ended(exit),
+        (EndRecord::NotYet | EndRecord::Never, Some(mark)) => KeptProcess::There(mark),
+        // It may have been reaped between the two looks.
+        (EndRecord::NotYet | EndRecord::Never, None) => match end_record(handle) {
+            EndRecord::Known(exit) => KeptProcess::Ended(exit),
+            EndRecord::NotYet | EndRecord::Never => KeptProcess::Unknown,
+        },
+    }
+}
+
+/// Finds the process of a pidfd, dead but not reaped ones included (proc_pid_fdinfo(5)).
+fn process_of(handle: BorrowedFd<'_>) -> Option<ProcessMark> {
+    let pid = || -> Option<i32> {
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", handle.as_raw_fd())).ok()?;
+        info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()
+    };
+    let mark = procfs::mark(pid()?).ok()?;
+    // Asked again: if the process has gone meanwhile, which shows as -1, the mark may be another's.
+    (pid() == Some(mark.pid)).then_some(mark)
+}
+
+/// Opens a pidfd on exactly the process of the mark; `None` when it is not there any more.
+///
+/// # Errors
+/// There are no descriptors left.
+pub fn open_pidfd(mark: ProcessMark) -> io::Result<Option<OwnedFd>> {
     let Some(pid) = Pid::from_raw(mark.pid) else { return Ok(None) };
     let handle = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
         Err(Errno::SRCH) => return Ok(None),

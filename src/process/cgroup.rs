@@ -38,6 +38,7 @@ pub struct RunCgroup {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Holds {
     pub(super) memory: bool,
+    pub(super) cpu: bool,
     pub(super) tasks: bool,
 }
 
@@ -87,8 +88,8 @@ impl Cgroups {
             value.is_some_and(|value| fs::write(path.join(file), value).is_ok())
         };
         let quota = limits.cpu_percent.map(|percent| u64::from(percent) * (CPU_PERIOD / 100));
-        set("cpu.max", quota.map(|quota| format!("{quota} {CPU_PERIOD}")));
         let holds = Holds {
+            cpu: set("cpu.max", quota.map(|quota| format!("{quota} {CPU_PERIOD}"))),
             memory: set("memory.max", limits.memory.map(|bytes| bytes.to_string())),
             tasks: set("pids.max", limits.tasks.map(|count| count.to_string())),
         };
@@ -129,6 +130,11 @@ impl RunCgroup {
     pub fn is_populated(&self) -> bool {
         let events = fs::read_to_string(self.path.join("cgroup.events")).unwrap_or_default();
         events.lines().any(|line| line == "populated 1")
+    }
+
+    /// Says whether a limit on CPU time per time is in force, for which there is nothing but a cgroup.
+    pub fn holds_cpu(&self) -> bool {
+        self.holds.cpu
     }
 
     /// Removes it; returns false when something lives in it still and [`Cgroups::sweep`] has to come again.
@@ -181,9 +187,34 @@ fn is_delegated(directory: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::path::{Path, PathBuf};
 
-    use super::own_directory;
+    use super::{Cgroups, Holds, own_directory};
+    use crate::core::job::Limits;
+    use crate::core::run::RunId;
+
+    #[test]
+    fn the_limits_of_a_job_reach_the_cgroup_of_its_run() {
+        // A plain directory in which the kernel's one file is there already.
+        let directory = tempfile::tempdir().unwrap();
+        let run = directory.path().join("7.2");
+        fs::create_dir(&run).unwrap();
+        fs::write(run.join("cgroup.procs"), "").unwrap();
+        let cgroups = Cgroups { runs: directory.path().to_owned() };
+        let limits =
+            Limits { memory: Some(1 << 30), cpu_percent: Some(150), tasks: Some(64), ..Limits::default() };
+        let cgroup = cgroups.create(RunId(7), 2, &limits).unwrap();
+        assert_eq!(cgroup.holds(), Holds { memory: true, cpu: true, tasks: true });
+        let read = |file: &str| fs::read_to_string(run.join(file)).unwrap();
+        assert_eq!(
+            [read("memory.max"), read("cpu.max"), read("pids.max")],
+            ["1073741824", "150000 100000", "64"]
+        );
+        cgroup.kill().unwrap();
+        assert_eq!(read("cgroup.kill"), "1");
+        assert!(cgroups.find(RunId(7), 2).is_some() && cgroups.find(RunId(7), 1).is_none());
+    }
 
     #[test]
     fn the_own_cgroup_is_found_beside_old_hierarchies() {

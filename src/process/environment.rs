@@ -207,7 +207,7 @@ pub fn environment(
     let account = Account::resolve(user, execution.group.as_deref(), &inherited.own)?;
     let mut files = Vec::new();
     for path in &execution.env_files {
-        files.extend(env_file::read(path)?);
+        files.extend(env_file::read(&account.expand(path))?);
     }
     let mut vars: BTreeMap<Cow<'_, OsStr>, Cow<'_, OsStr>> = BTreeMap::new();
     for (name, value) in &inherited.vars {
@@ -249,16 +249,15 @@ fn set_account<'a>(
     }
     let path = OsStr::new(if account.name == "root" { PATH_ROOT } else { PATH_USER });
     vars.entry(OsStr::new("PATH").into()).or_insert(path.into());
-    let shell = account.shell.as_deref().unwrap_or(job_shell);
-    let known = [
-        ("HOME", account.home.as_os_str()),
-        ("USER", &account.name),
-        ("LOGNAME", &account.name),
-        ("SHELL", shell.as_os_str()),
-    ];
+    let known = [("HOME", account.home.as_os_str()), ("USER", &account.name), ("LOGNAME", &account.name)];
     for (name, value) in known {
         vars.insert(OsStr::new(name).into(), value.into());
     }
+    let shell = match &account.shell {
+        Some(shell) => shell.as_os_str().into(),
+        None => Cow::Owned(account.expand(job_shell).into_owned().into_os_string()),
+    };
+    vars.insert(OsStr::new("SHELL").into(), shell);
 }
 
 fn run_vars<'a>(context: &RunContext<'a>) -> Vec<(Cow<'a, str>, String)> {

@@ -4,9 +4,10 @@
 //! still ask. The unit needs `FileDescriptorStoreMax=`. Without a service manager all of this does nothing.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -16,6 +17,59 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use crate::core::run::RunId;
 
 const PREFIX: &str = "run-";
+
+/// Whose descriptor it is: the name under which it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Label {
+    /// The run.
+    pub run: RunId,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// Which of the run's commands, as a word of letters, digits and dashes.
+    pub command: String,
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{PREFIX}{}.{}.{}", self.run, self.attempt, self.command)
+    }
+}
+
+impl Label {
+    /// Reads a descriptor's name in `LISTEN_FDNAMES`; `None` = it is not one of ours.
+    pub fn parse(name: &str) -> Option<Self> {
+        let (run, rest) = name.strip_prefix(PREFIX)?.split_once('.')?;
+        let (attempt, command) = rest.split_once('.')?;
+        let word = !command.is_empty() && command.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let command = word.then(|| command.to_owned())?;
+        Some(Label { run: RunId(run.parse().ok()?), attempt: attempt.parse().ok()?, command })
+    }
+}
+
+/// A descriptor that the service manager has handed back.
+#[derive(Debug)]
+pub struct Handed {
+    /// Whose it is.
+    pub label: Label,
+    /// The pidfd.
+    pub handle: OwnedFd,
+}
+
+/// Returns the descriptors of ours that the service manager has handed to this process (sd_listen_fds(3)).
+///
+/// # Errors
+/// What the manager says of them in the environment makes no sense, or there are no descriptors left.
+pub fn handed_back() -> io::Result<Vec<Handed>> {
+    let mut handed = Vec::new();
+    for (number, name) in sd_notify::listen_fds_with_names()? {
+        let Some(label) = Label::parse(&name) else { continue };
+        // SAFETY: the manager has left it open for us under this number, which nobody closes; were it not
+        // open, the copy would fail.
+        let handle = unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned()?;
+        handed.push(Handed { label, handle });
+    }
+    Ok(handed)
+}
 
 /// The way to the service manager's store.
 #[derive(Debug)]
@@ -42,22 +96,21 @@ impl FdStore {
         Ok(FdStore { socket: Some(socket) })
     }
 
-    /// Leaves the pidfd of an attempt's main process with the service manager.
+    /// Leaves a pidfd with the service manager.
     ///
     /// # Errors
     /// The manager does not take it now.
-    pub fn keep(&self, run: RunId, attempt: u32, pidfd: BorrowedFd<'_>) -> io::Result<()> {
+    pub fn keep(&self, label: &Label, pidfd: BorrowedFd<'_>) -> io::Result<()> {
         // FDPOLL=0: by default the manager drops a descriptor that hangs up, which is when this one is needed.
-        let text = format!("FDSTORE=1\nFDPOLL=0\nFDNAME={PREFIX}{run}.{attempt}\n");
-        self.send(&text, &[pidfd])
+        self.send(&format!("FDSTORE=1\nFDPOLL=0\nFDNAME={label}\n"), &[pidfd])
     }
 
     /// Takes it back once the end is in the ledger.
     ///
     /// # Errors
     /// The manager does not listen now.
-    pub fn forget(&self, run: RunId, attempt: u32) -> io::Result<()> {
-        self.send(&format!("FDSTOREREMOVE=1\nFDNAME={PREFIX}{run}.{attempt}\n"), &[])
+    pub fn forget(&self, label: &Label) -> io::Result<()> {
+        self.send(&format!("FDSTOREREMOVE=1\nFDNAME={label}\n"), &[])
     }
 
     fn send(&self, text: &str, files: &[BorrowedFd<'_>]) -> io::Result<()> {
@@ -72,12 +125,6 @@ impl FdStore {
     }
 }
 
-/// Reads the run and the attempt from a descriptor's name in `LISTEN_FDNAMES`; `None` = it is not one of ours.
-pub fn kept_run(name: &str) -> Option<(RunId, u32)> {
-    let (run, attempt) = name.strip_prefix(PREFIX)?.split_once('.')?;
-    Some((RunId(run.parse().ok()?), attempt.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::File;
@@ -88,7 +135,7 @@ mod tests {
 
     use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 
-    use super::{FdStore, kept_run};
+    use super::{FdStore, Label};
     use crate::core::run::RunId;
 
     #[test]
@@ -98,7 +145,8 @@ mod tests {
         let manager = UnixDatagram::bind(&path).unwrap();
         let store = FdStore::connect(Some(path.as_os_str())).unwrap();
         let file = File::open(directory.path()).unwrap();
-        store.keep(RunId(7), 2, file.as_fd()).unwrap();
+        let label = Label { run: RunId(7), attempt: 2, command: "s0".to_owned() };
+        store.keep(&label, file.as_fd()).unwrap();
         let mut text = [0; 256];
         let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -110,24 +158,26 @@ mod tests {
         });
         let received = File::from(received.unwrap());
         assert_eq!(received.metadata().unwrap().st_ino(), file.metadata().unwrap().st_ino());
-        assert_eq!(&text[..got.bytes], b"FDSTORE=1\nFDPOLL=0\nFDNAME=run-7.2\n");
-        store.forget(RunId(7), 2).unwrap();
+        assert_eq!(&text[..got.bytes], b"FDSTORE=1\nFDPOLL=0\nFDNAME=run-7.2.s0\n");
+        store.forget(&label).unwrap();
         let length = manager.recv(&mut text).unwrap();
-        assert_eq!(&text[..length], b"FDSTOREREMOVE=1\nFDNAME=run-7.2\n");
+        assert_eq!(&text[..length], b"FDSTOREREMOVE=1\nFDNAME=run-7.2.s0\n");
     }
 
     #[test]
     fn without_a_manager_nothing_happens() {
         let store = FdStore::connect(None).unwrap();
-        store.keep(RunId(1), 1, std::io::stdin().as_fd()).unwrap();
+        let label = Label { run: RunId(1), attempt: 1, command: "w".to_owned() };
+        store.keep(&label, std::io::stdin().as_fd()).unwrap();
         assert!(FdStore::connect(Some("/no/such/socket".as_ref())).is_err());
     }
 
     #[test]
     fn names_go_back_and_forth() {
-        assert_eq!(kept_run("run-7.2"), Some((RunId(7), 2)));
-        for other in ["", "run-", "run-7", "run-x.1", "connection", "varlink"] {
-            assert_eq!(kept_run(other), None);
+        let label = Label { run: RunId(7), attempt: 2, command: "n1-0".to_owned() };
+        assert_eq!(Label::parse(&label.to_string()), Some(label));
+        for other in ["", "run-", "run-7", "run-7.2", "run-7.2.", "run-7.2.a:b", "run-x.1.w", "connection"] {
+            assert_eq!(Label::parse(other), None);
         }
     }
 }

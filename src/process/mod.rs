@@ -11,7 +11,7 @@
 //! Cgroups ──create()──▶ RunCgroup ──────────┘        │
 //!                                                    ├─▶ OutputWatch (bounds the file while it grows)
 //!                                                    └─▶ group::signal, group::is_alive
-//! FdStore ◀── pidfds ──▶ after a restart: find, find_by_tag ─▶ Adopted ─▶ Exit where the kernel tells it
+//! FdStore ◀── pidfds ──▶ after a restart: find, survivors ─▶ Adopted ─▶ Exit where the kernel tells it
 //! ```
 
 pub mod adopt;
@@ -34,12 +34,14 @@ mod limits;
 mod memory;
 mod procfs;
 
-pub use adopt::{Adopted, Presence, find, find_by_tag};
+pub use adopt::{
+    Adopted, KeptProcess, Presence, Survivor, find, look_at, open_pidfd, started_after_boot, survivors,
+};
 pub use bound::{Kept, OutputWatch, Watched};
 pub use cgroup::{Cgroups, RunCgroup};
 pub use environment::{Environment, Inherited, RunContext};
 pub use error::StartError;
-pub use fd_store::FdStore;
+pub use fd_store::{FdStore, Handed, Label, handed_back};
 pub use foreground::{Foreground, foreground};
 pub use group::RunTag;
 pub use memory::give_back_memory;

@@ -1,5 +1,6 @@
 //! Starts a command as a process: makes the [`Plan`], hands it to the child, and turns failures into words.
 
+use std::borrow::Cow;
 use std::ffi::{CString, OsStr, c_char};
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -10,6 +11,7 @@ use std::path::Path;
 use rustix::fs::MemfdFlags;
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 
+use super::account::Account;
 use super::cgroup::RunCgroup;
 use super::child::{LaunchError, Launcher, Plan, Stage, collect};
 use super::environment::Environment;
@@ -95,9 +97,8 @@ impl Spawner {
         let Start { execution, environment, .. } = *start;
         let argv = arguments(start)?;
         let programs = programs(&argv[0], environment)?;
-        let cwd = execution.cwd.as_deref().unwrap_or(&environment.account.home);
-        let cwd = c_string(cwd.as_os_str(), "the working directory")?;
-        let stdin = open_stdin(&execution.stdin)?;
+        let cwd = c_string(working_directory(start).as_os_str(), "the working directory")?;
+        let stdin = open_stdin(&execution.stdin, &environment.account)?;
         let (output, held);
         match start.sink {
             Sink::Inherit => output = None,
@@ -170,12 +171,23 @@ fn c_string(text: &OsStr, what: &'static str) -> Result<CString, StartError> {
     CString::new(text.as_bytes()).map_err(|_| StartError::Nul(what))
 }
 
+/// Returns the directory in which the command begins.
+fn working_directory<'a>(start: &Start<'a>) -> Cow<'a, Path> {
+    let account = &start.environment.account;
+    start.execution.cwd.as_deref().map_or_else(|| account.home.as_path().into(), |cwd| account.expand(cwd))
+}
+
+/// Returns the job's shell: a path, or a name to be looked for in the job's PATH.
+fn shell<'a>(start: &Start<'a>) -> Cow<'a, Path> {
+    start.environment.account.expand(&start.execution.shell)
+}
+
 /// Makes the argument list; it is never empty.
 fn arguments(start: &Start<'_>) -> Result<Vec<CString>, StartError> {
+    let shell = shell(start);
     let own: Vec<&OsStr> = match start.command {
         Command::Shell(text) => {
-            let shell = start.execution.shell.as_os_str();
-            vec![shell, OsStr::new("-c"), OsStr::new(&**text), OsStr::new(start.job.as_str())]
+            vec![shell.as_os_str(), OsStr::new("-c"), OsStr::new(&**text), OsStr::new(start.job.as_str())]
         }
         Command::Argv(words) => words.iter().map(|word| OsStr::new(&**word)).collect(),
     };
@@ -200,12 +212,13 @@ fn programs(name: &CString, environment: &Environment) -> Result<Vec<CString>, S
     candidates.collect()
 }
 
-fn open_stdin(stdin: &Stdin) -> Result<Option<OwnedFd>, StartError> {
+fn open_stdin(stdin: &Stdin, account: &Account) -> Result<Option<OwnedFd>, StartError> {
     match stdin {
         Stdin::Null => Ok(None),
         Stdin::File(path) => {
-            let file = File::open(path).map(OwnedFd::from).and_then(above_stdio);
-            file.map(Some).map_err(|source| StartError::Stdin { path: path.clone(), source })
+            let path = account.expand(path);
+            let file = File::open(&path).map(OwnedFd::from).and_then(above_stdio);
+            file.map(Some).map_err(|source| StartError::Stdin { path: path.into_owned(), source })
         }
         Stdin::Text(text) => memory_file(text).map(Some).map_err(system("preparing stdin")),
     }
@@ -231,7 +244,7 @@ fn explain(error: LaunchError, start: &Start<'_>, limits: &[ResourceLimit]) -> S
     match stage {
         Stage::Exec => explain_exec(source, start),
         Stage::Cwd => match &start.execution.cwd {
-            Some(cwd) => StartError::Cwd { cwd: cwd.clone(), source },
+            Some(cwd) => StartError::Cwd { cwd: account.expand(cwd).into_owned(), source },
             None => StartError::Home { user: user(), home: account.home.clone(), source },
         },
         Stage::Identity => {
@@ -252,12 +265,12 @@ fn explain(error: LaunchError, start: &Start<'_>, limits: &[ResourceLimit]) -> S
 
 fn explain_exec(source: io::Error, start: &Start<'_>) -> StartError {
     let program = match start.command {
-        Command::Shell(_) => start.execution.shell.to_string_lossy().into_owned(),
+        Command::Shell(_) => shell(start).to_string_lossy().into_owned(),
         Command::Argv(words) => words.first().map(|word| word.to_string()).unwrap_or_default(),
     };
     match source.raw_os_error() {
         Some(libc::ENOENT | libc::ENOTDIR) if program.contains('/') || program.is_empty() => {
-            let cwd = start.execution.cwd.as_deref().unwrap_or(&start.environment.account.home);
+            let cwd = working_directory(start);
             // The kernel says the same for a missing program and for a missing interpreter of it.
             let there = !program.is_empty() && cwd.join(Path::new(&program)).is_file();
             if there { StartError::NoInterpreter { program } } else { StartError::NotFound { program } }

@@ -1,6 +1,8 @@
 //! The integration tests: the real binary, from the outside.
 
+mod care;
 mod cli;
+mod control;
 mod docs;
 mod harness;
 mod tidy;

@@ -7,7 +7,7 @@ use super::time::{exact, instant, millis, relative, relative_text};
 use crate::cli::error::CliError;
 use crate::cli::terminal::Terminal;
 use crate::core::instant::Timestamp;
-use crate::protocol::views::{JobView, OriginView, PauseView, RunView};
+use crate::protocol::views::{JobView, OriginView, PauseView, RunView, TriggerView};
 
 /// The most characters of a description or trigger in a table.
 const SHORT: usize = 60;
@@ -21,7 +21,7 @@ pub(crate) fn table(jobs: &[JobView], now: Timestamp, terminal: Terminal) -> Str
             Entry::new(&job.state).tone(state_tone(&job.state)),
             next(job, now),
             last(job.last_run.as_ref(), now),
-            Entry::new(short(&format!("{} {}", job.trigger.kind, job.trigger.spec), SHORT)),
+            Entry::new(short(&trigger(&job.trigger), SHORT)),
             Entry::new(short(job.description.as_deref().unwrap_or_default(), SHORT)),
         ]);
     }
@@ -34,6 +34,27 @@ fn state_tone(state: &str) -> Tone {
         "broken" => Tone::Bad,
         "paused" | "finished" => Tone::Faint,
         _ => Tone::Normal,
+    }
+}
+
+/// Writes a trigger as its key and its text; texts that name the key themselves are enough.
+fn trigger(trigger: &TriggerView) -> String {
+    let TriggerView { kind, spec, .. } = trigger;
+    if spec == kind || spec.strip_prefix(kind.as_str()).is_some_and(|rest| rest.starts_with(' ')) {
+        spec.clone()
+    } else {
+        format!("{kind} {spec}").trim_end().to_owned()
+    }
+}
+
+/// Says when a job is due next, or why that is not by the clock.
+fn next_words(job: &JobView, now: Timestamp) -> String {
+    match (&job.next_fire_time, job.trigger.kind.as_str()) {
+        (Some(at), _) => both(at, now),
+        (None, _) if job.paused => "not while it is paused".to_owned(),
+        (None, _) if !job.enabled => "not while it is not enabled".to_owned(),
+        (None, "after" | "startup" | "shutdown") => "not by the clock".to_owned(),
+        (None, _) => "never".to_owned(),
     }
 }
 
@@ -54,15 +75,20 @@ pub(crate) fn show(job: &JobView, now: Timestamp, out: &mut Out) -> Result<(), C
     lines.extend(job.description.clone().map(|text| ("Description", text)));
     lines.push(("State", state(job, now)));
     lines.extend(job.error.clone().map(|error| ("Error", error)));
-    lines.push(("Trigger", format!("{} {}", job.trigger.kind, job.trigger.spec)));
+    if job.error.is_some() {
+        // Nothing else is known of a definition that does not load.
+        lines.extend(job.last_run.as_ref().map(|run| ("Last run", super::run::summary(run, now))));
+        lines.push(("Origin", origin(&job.origin)));
+        return fields(&lines, out);
+    }
+    lines.push(("Trigger", trigger(&job.trigger)));
     if !job.trigger.description.is_empty() {
         lines.push(("Due", job.trigger.description.clone()));
     }
     if !job.trigger.timezone.is_empty() {
         lines.push(("Timezone", job.trigger.timezone.clone()));
     }
-    let next = job.next_fire_time.as_deref().map(|at| both(at, now));
-    lines.push(("Next", next.unwrap_or_else(|| "never".to_owned())));
+    lines.push(("Next", next_words(job, now)));
     lines.extend(job.last_run.as_ref().map(|run| ("Last run", super::run::summary(run, now))));
     lines.push(("Command", job.command.clone()));
     lines.push(("Origin", origin(&job.origin)));
@@ -97,17 +123,21 @@ pub(crate) fn both(at: &str, now: Timestamp) -> String {
 
 fn state(job: &JobView, now: Timestamp) -> String {
     let mut parts = vec![job.state.clone()];
+    if let Some(pause) = &job.pause {
+        let words = paused(pause, now);
+        match job.state.as_str() {
+            "paused" => parts = vec![format!("paused {words}")],
+            _ => parts.push(format!("paused {words}")),
+        }
+    }
     if job.running > 0 {
         parts.push(format!("{} alive", count(job.running, "run")));
     }
     if job.queued > 0 {
         parts.push(format!("{} waiting", count(job.queued, "run")));
     }
-    if !job.enabled {
+    if !job.enabled && job.error.is_none() {
         parts.push("not enabled".to_owned());
-    }
-    if let Some(pause) = &job.pause {
-        parts.push(format!("paused {}", paused(pause, now)));
     }
     parts.join(", ")
 }

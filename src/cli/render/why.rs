@@ -9,14 +9,16 @@ use crate::protocol::reply::Ledger;
 use crate::protocol::views::RunView;
 
 /// Answers `why`: a sentence or two for each row at the instant; where there is none, what lies around it.
-pub(crate) fn answer(ledger: &Ledger, now: Timestamp) -> Vec<String> {
+///
+/// `asked` says that somebody named the instant; otherwise it is the last fire time, or now where there is none.
+pub(crate) fn answer(ledger: &Ledger, asked: bool, now: Timestamp) -> Vec<String> {
     let at = instant(&ledger.at);
     let here: Vec<&RunView> = ledger.runs.iter().filter(|run| stands_for(run, at)).collect();
     let facts = Facts { daemon_started: at.and_then(|at| daemon_started(ledger, at)) };
     if !here.is_empty() {
         return here.into_iter().map(|run| story(run, &facts)).collect();
     }
-    let mut lines = vec![nothing_there(ledger, at, now)];
+    let mut lines = vec![nothing_there(ledger, at, asked, now)];
     for run in &ledger.runs {
         let place = if run_instant(run) < at { "Before that" } else { "After that" };
         lines.push(format!("{place}: {}", story(run, &Facts::default())));
@@ -30,11 +32,18 @@ fn stands_for(run: &RunView, at: Option<Timestamp>) -> bool {
     let parsed = |text: &Option<String>| text.as_deref().and_then(instant);
     if let Some(last) = parsed(&run.fire_time) {
         let first = parsed(&run.first_fire_time).unwrap_or(last);
-        return first <= at && at <= last;
+        return first <= end_of_second(at) && at <= last;
     }
     let from = parsed(&run.queued_at);
     let until = parsed(&run.finished_at);
     from.is_some_and(|from| from <= at) && until.is_none_or(|until| at <= until)
+}
+
+/// Returns the end of the second that an instant names: fire times of intervals have fractions, and what people type
+/// has none.
+fn end_of_second(at: Timestamp) -> Timestamp {
+    const REST: std::time::Duration = std::time::Duration::from_micros(999_999);
+    if at.as_micros() % 1_000_000 == 0 { at.plus(REST) } else { at }
 }
 
 fn run_instant(run: &RunView) -> Option<Timestamp> {
@@ -61,11 +70,12 @@ fn daemon_started(ledger: &Ledger, at: Timestamp) -> Option<Timestamp> {
 }
 
 /// Words an instant for which the ledger has no row.
-fn nothing_there(ledger: &Ledger, at: Option<Timestamp>, now: Timestamp) -> String {
+fn nothing_there(ledger: &Ledger, at: Option<Timestamp>, asked: bool, now: Timestamp) -> String {
     let job = &ledger.job.name;
     let when = exact(&ledger.at);
     let next = ledger.next_fire_time.as_deref().map(exact);
     let last = ledger.last_fire_time.as_deref();
+    let pause = ledger.job.pause.as_ref().map(|pause| super::job::paused(pause, now));
     if last.is_none() && next.is_none() {
         return match ledger.job.trigger.kind.as_str() {
             "startup" | "shutdown" => {
@@ -75,7 +85,13 @@ fn nothing_there(ledger: &Ledger, at: Option<Timestamp>, now: Timestamp) -> Stri
             _ => format!("{job} is never due."),
         };
     }
-    let due = last.is_some_and(|last| instant(last) == at);
+    let upcoming = ledger.next_fire_time.as_deref().and_then(instant);
+    let within = |at: Timestamp| upcoming.is_some_and(|next| next <= end_of_second(at));
+    let due = last.is_some_and(|last| instant(last) == at) || at.is_some_and(within);
+    if let (false, None, Some(next)) = (asked, last, &next) {
+        let paused = pause.map(|pause| format!(" It is paused {pause}.")).unwrap_or_default();
+        return format!("{job} has not been due yet; its first fire time is {next}.{paused}");
+    }
     if at.is_some_and(|at| at > now) {
         return match next.filter(|_| !due) {
             Some(next) => format!("{when} is still to come; {job} is not due then, but at {next}."),
@@ -92,6 +108,17 @@ fn nothing_there(ledger: &Ledger, at: Option<Timestamp>, now: Timestamp) -> Stri
         };
         return format!("{job} was not due at {when}: {around}.");
     }
+    let paused_then = ledger.job.pause.as_ref().is_some_and(|pause| instant(&pause.since) <= at);
+    if let (true, Some(pause)) = (paused_then, pause) {
+        return format!(
+            "{job} was due at {when} and is skipped: it is paused {pause}. The row is written when the pause ends."
+        );
+    }
+    if let Some(since) = held_since(ledger, at) {
+        return format!(
+            "{job} was due at {when}, but the whole scheduler is held since {since}. On release its grace decides."
+        );
+    }
     let since = ledger.changes.iter().rev().find(|change| instant(&change.at) > at);
     match since {
         Some(change) => format!(
@@ -104,6 +131,16 @@ fn nothing_there(ledger: &Ledger, at: Option<Timestamp>, now: Timestamp) -> Stri
              exist yet, was defined otherwise, or its history has been deleted (`keep`)."
         ),
     }
+}
+
+/// Finds since when the whole scheduler had been held at an instant.
+fn held_since(ledger: &Ledger, at: Option<Timestamp>) -> Option<String> {
+    let holds = [EventKind::DaemonHeld.as_str(), EventKind::DaemonReleased.as_str()];
+    let last =
+        ledger.events.iter().rev().find(|event| {
+            holds.contains(&event.event.as_str()) && instant(&event.at) <= at.map(end_of_second)
+        })?;
+    (last.event == EventKind::DaemonHeld.as_str()).then(|| exact(&last.at))
 }
 
 /// What is known beside the row.
@@ -284,6 +321,14 @@ fn lost(reason: Option<Reason>, run: &RunView) -> String {
             " Run {number} is lost: the daemon ended at the very start, and whether anything was started cannot \
              be told."
         ),
+        Some(Reason::Restored) => {
+            let what = if run.occurrences > 1 { "they" } else { "it" };
+            format!(
+                " Whether {what} ran cannot be told: the store was put back from a copy made before, or made \
+                 anew. It will not run again for that{}.",
+                because(run)
+            )
+        }
         _ => format!(
             " Run {number} was started{}; it ended while no daemon was there to see how{}.",
             started(run),
@@ -320,10 +365,11 @@ fn because(run: &RunView) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Facts, story};
+    use super::{Facts, answer, story};
     use crate::core::instant::Timestamp;
     use crate::core::run::{Reason, RunStatus};
-    use crate::protocol::views::RunView;
+    use crate::protocol::reply::Ledger;
+    use crate::protocol::views::{EventView, JobView, PauseView, RunView};
 
     fn row(status: RunStatus, reason: Option<Reason>) -> RunView {
         RunView {
@@ -372,6 +418,55 @@ mod tests {
             "It was due 3 times, from Sat 2026-03-28 00:30:00 +01:00 to Sat 2026-03-28 02:30:00 +01:00. It was \
              missed because it could not start in time: later than its grace allows."
         );
+    }
+
+    /// 2026-03-28T02:00:00Z.
+    const NOW: i64 = 1_774_663_200;
+
+    /// Asks about 01:00, which was a fire time and has no row.
+    fn without_a_row(change: impl FnOnce(&mut Ledger)) -> String {
+        let job = JobView { name: "backup".to_owned(), ..JobView::default() };
+        let mut ledger = Ledger {
+            job,
+            at: "2026-03-28T01:00:00Z".to_owned(),
+            last_fire_time: Some("2026-03-28T01:00:00Z".to_owned()),
+            next_fire_time: Some("2026-03-29T01:00:00Z".to_owned()),
+            ..Ledger::default()
+        };
+        change(&mut ledger);
+        answer(&ledger, false, Timestamp::from_secs(NOW)).join(" ")
+    }
+
+    #[test]
+    fn what_has_no_row_yet_is_told_from_what_it_waits_for() {
+        let paused = |ledger: &mut Ledger| {
+            ledger.job.pause =
+                Some(PauseView { since: "2026-03-28T00:00:00Z".to_owned(), until: None, reason: None });
+        };
+        assert!(without_a_row(paused).contains("is skipped: it is paused since Sat 2026-03-28 00:00:00"));
+        let held = |ledger: &mut Ledger| {
+            let event = "daemon.held".to_owned();
+            let at = "2026-03-28T00:30:00Z".to_owned();
+            ledger.events = vec![EventView { at, event, ..EventView::default() }];
+        };
+        assert!(without_a_row(held).contains("the whole scheduler is held since Sat 2026-03-28 00:30:00"));
+        let unborn = |ledger: &mut Ledger| {
+            ledger.at = "2026-03-28T02:00:00Z".to_owned();
+            ledger.last_fire_time = None;
+        };
+        assert_eq!(
+            without_a_row(unborn),
+            "backup has not been due yet; its first fire time is Sun 2026-03-29 01:00:00 +00:00."
+        );
+        assert!(without_a_row(|_| {}).contains("the ledger has no row for it"));
+    }
+
+    #[test]
+    fn a_second_names_the_fire_time_within_it() {
+        let mut run = row(RunStatus::Skipped, Some(Reason::Busy));
+        run.fire_time = Some("2026-03-28T01:00:00.609940Z".to_owned());
+        let text = without_a_row(|ledger| ledger.runs = vec![run]);
+        assert!(text.starts_with("It was due at Sat 2026-03-28 01:00:00.609 +00:00."), "{text}");
     }
 
     #[test]

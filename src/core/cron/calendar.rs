@@ -55,6 +55,9 @@ pub(super) struct WeekDays {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Years(pub(super) Vec<u16>);
 
+/// The crate's horizon.
+const LAST_YEAR: i32 = 2100;
+
 /// The compiled dates.
 #[derive(Debug)]
 pub(super) struct Calendar {
@@ -106,7 +109,7 @@ impl Calendar {
 
     /// Returns the first matching day after another; bounded by the crate's horizon, 1970 to 2100.
     pub(super) fn next_day(&self, after: i64) -> Option<i64> {
-        let at = midnight(after.max(-1))?;
+        let at = midnight(after.max(-1)).filter(|at| at.year() <= LAST_YEAR)?;
         let first = |search: &Search| {
             let found = search.schedule.after(&at).find(|at| self.accepts(search, at.date_naive()));
             found.map(|at| at.timestamp().div_euclid(DAY))
@@ -163,10 +166,17 @@ impl Dates {
         days && self.months == ALL_MONTHS && self.years.is_none() && self.weeks == 0
     }
 
-    /// Makes a search by one or both day fields; `None` where a field has no value at all.
+    /// Makes a search by one or both day fields; `None` where no day can match.
     fn search(&self, by_day: bool, by_weekday: bool) -> Option<Search> {
-        let days = if by_day { self.days.candidates() } else { ALL_DAYS };
+        let mut days = if by_day { self.days.candidates() } else { ALL_DAYS };
+        if by_weekday {
+            days &= self.weekdays.month_days();
+        }
         let weekdays = if by_weekday { self.weekdays.candidates() } else { ALL_WEEKDAYS };
+        // An empty list would leave the crate a field short.
+        if days == 0 || weekdays == 0 {
+            return None;
+        }
         let mut text = String::from("0 0 0 ");
         list(&mut text, (1..=31).filter(|day| days >> day & 1 == 1));
         list(&mut text, (1..=12).filter(|month| self.months >> month & 1 == 1));
@@ -192,7 +202,10 @@ impl MonthDays {
             let (from, to) = (day.saturating_sub(2).max(1), (day + 2).min(31));
             days |= (from..=to).fold(0, |mask, day| mask | 1 << day);
         }
-        if self.weekdays != WeekDays::default() { ALL_DAYS } else { days }
+        if self.weekdays != WeekDays::default() {
+            days |= self.weekdays.month_days();
+        }
+        days
     }
 
     fn contains(&self, date: NaiveDate) -> bool {
@@ -207,6 +220,21 @@ impl MonthDays {
 }
 
 impl WeekDays {
+    /// Returns every day of a month that could be one of these in some month.
+    fn month_days(&self) -> u32 {
+        if self.plain != 0 {
+            return ALL_DAYS;
+        }
+        let week = |nth: usize| (0x7f_u32 << (7 * nth + 1)) & ALL_DAYS;
+        let mut days = if self.last != 0 { ALL_DAYS << 21 } else { 0 };
+        for (nth, weekdays) in self.nth.iter().enumerate() {
+            if *weekdays != 0 {
+                days |= week(nth);
+            }
+        }
+        days
+    }
+
     fn candidates(&self) -> u8 {
         self.nth.iter().fold(self.plain | self.last, |mask, days| mask | days)
     }

@@ -5,7 +5,7 @@
 
 use super::field::{self, Field, FieldRule, Item};
 use super::parse::{self, Expression};
-use super::refuse::shown;
+use super::refuse::{self, shown};
 use super::{Cron, CronError};
 
 /// The name of a field in a table.
@@ -81,6 +81,9 @@ impl CronFields {
     /// # Errors
     /// As for a text; the span lies within `value`.
     pub fn set(&mut self, field: TableField, value: &str) -> Result<(), CronError> {
+        if value.len() > parse::LONGEST {
+            return Err(refuse::too_long(value));
+        }
         let text = value.trim_matches(BLANKS);
         let lead = value.len() - value.trim_start_matches(BLANKS).len();
         let parsed = match field {

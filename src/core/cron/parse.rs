@@ -7,7 +7,10 @@ use super::calendar::{ALL_MONTHS, Calendar, Dates, MonthDays, WeekDays};
 use super::field::{
     DAY, Field, FieldRule, HOUR, Item, MINUTE, MONTH, SECOND, WEEKDAY, YEAR, fill_days, fill_weekdays,
 };
-use super::refuse::{CronError, backwards, error, leftover, no_value, out_of_range, refuse_foreign, shown};
+use super::refuse::{
+    CronError, backwards, error, leftover, no_nickname, no_value, out_of_range, refuse_foreign, shown,
+    step_alone, step_out_of_range, too_long, whole_line,
+};
 use super::{Cron, Parsed};
 use crate::core::policy;
 
@@ -40,6 +43,9 @@ const NICKNAMES: [(&str, &str); 7] = [
     ("@hourly", "0 * * * *"),
 ];
 
+/// The longest text that is looked at, in bytes: every field with every value listed is shorter.
+pub(super) const LONGEST: usize = 2_000;
+
 pub(super) fn parse(text: &str, seed: &str) -> Result<Parsed, CronError> {
     let trimmed = text.trim_matches([' ', '\t']);
     if trimmed == "@reboot" {
@@ -50,6 +56,9 @@ pub(super) fn parse(text: &str, seed: &str) -> Result<Parsed, CronError> {
 
 /// Parses a text into its fields; a nickname into those it stands for.
 pub(super) fn expression(text: &str, seed: &str) -> Result<Expression, CronError> {
+    if text.len() > LONGEST {
+        return Err(too_long(text));
+    }
     let words = words(text);
     match words.as_slice() {
         [] => Err(error(
@@ -58,27 +67,17 @@ pub(super) fn expression(text: &str, seed: &str) -> Result<Expression, CronError
             0..text.len(),
         )),
         [(word, span), rest @ ..] if word.starts_with('@') => {
-            let meaning = NICKNAMES.iter().find(|(nickname, _)| nickname == word).map(|(_, meaning)| meaning);
+            let meaning =
+                NICKNAMES.iter().find(|(nickname, _)| nickname == word).map(|(_, meaning)| *meaning);
             match (meaning, rest) {
                 (Some(meaning), []) => expression(meaning, seed),
                 (Some(_), [(_, next), ..]) => Err(whole_line(next.start..text.len())),
-                (None, _) => Err(error(
-                    format!("{} is no nickname", shown(word)),
-                    Some("@yearly @annually @monthly @weekly @daily @midnight @hourly @reboot"),
-                    span.clone(),
-                )),
+                (None, [(_, next), ..]) if *word == "@reboot" => Err(whole_line(next.start..text.len())),
+                (None, _) => Err(no_nickname(word, NICKNAMES.map(|(nickname, _)| nickname), span)),
             }
         }
         words => fields(text, words, seed),
     }
-}
-
-fn whole_line(span: Range<usize>) -> CronError {
-    error(
-        "there is more than an expression here: this looks like a whole crontab line".to_owned(),
-        Some("the command goes elsewhere: cron = \"...\" and command = \"...\""),
-        span,
-    )
 }
 
 fn fields(text: &str, words: &[(&str, Range<usize>)], seed: &str) -> Result<Expression, CronError> {
@@ -174,8 +173,8 @@ impl Parser<'_> {
             let step = self.step(rule, rest, text, span, (rule.min, rule.max))?;
             return Ok(Item::Every { step });
         }
-        if rule == DAY && text == "L" {
-            return Ok(Item::LastDay);
+        if let Some(rest) = text.strip_prefix('L').filter(|_| rule == DAY) {
+            return if rest.is_empty() { Ok(Item::LastDay) } else { Err(leftover(rule, rest, text, span)) };
         }
         let (from, rest) = value(rule, text, text, span)?;
         match rest.as_bytes() {
@@ -193,11 +192,7 @@ impl Parser<'_> {
                 let step = self.step(rule, tail, text, span, (from, to))?;
                 Ok(Item::Range { from, to, step })
             }
-            [b'/', ..] => Err(error(
-                format!("in the {} field, {} has a step without a range", rule.name, shown(text)),
-                Some(&format!("{from}-{}{rest}", rule.max)),
-                span.clone(),
-            )),
+            [b'/', ..] => Err(step_alone(rule, &format!("{from}-{}", rule.max), rest, text, span)),
             _ => Err(leftover(rule, rest, text, span)),
         }
     }
@@ -236,7 +231,7 @@ impl Parser<'_> {
             ));
         }
         let Ok(step) = significant.parse::<u32>() else {
-            return Err(out_of_range(rule, number, span));
+            return Err(step_out_of_range(rule, number, span));
         };
         if step > 1 && step > to - from {
             self.wide_steps.push(span.clone());
@@ -316,17 +311,40 @@ fn nth(weekday: u32, rest: &str, text: &str, span: &Range<usize>) -> Result<Item
     }
 }
 
+/// Names in full; what begins one is a name written too long, not a command.
+const FULL_NAMES: [&str; 19] = [
+    "sunday",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+
 /// Says whether a word could be meant as a field: values, names and the signs of the language.
 fn looks_like_a_field(word: &str) -> bool {
+    /// Names have three letters, and nobody means a name by fewer.
+    const SHORTEST: usize = 3;
     let signs = |c: char| c.is_ascii_digit() || "*,-/#~?".contains(c);
     let mut letters = word.split(signs).filter(|part| !part.is_empty());
     letters.all(|part| {
         let lower = part.to_ascii_lowercase();
-        let names = MONTH.names.iter().chain(WEEKDAY.names);
-        matches!(part, "L" | "W" | "H")
-            || names
-                .into_iter()
-                .any(|name| lower.strip_suffix('l').unwrap_or(&lower) == *name || lower == *name)
+        let names =
+            |name: &str| name.len() >= SHORTEST && FULL_NAMES.iter().any(|full| full.starts_with(name));
+        matches!(part, "L" | "W" | "H") || names(&lower) || lower.strip_suffix('l').is_some_and(names)
     })
 }
 

@@ -20,24 +20,12 @@ impl Scheduler {
         run.attempt = run.attempt.saturating_add(1);
         run.stage = Stand::Alive;
         let stages = plan::opening(&run.job, &self.settings.hooks);
-        let closing = !run.job.policy.hooks.is_empty() || !self.settings.hooks.is_empty();
-        let commands: usize = stages.iter().map(|stage| stage.places.len()).sum();
         let limit = run.job.policy.timeout.map(|limit| now.mono.plus(limit));
         if let Some(at) = limit {
             self.mono_timers.arm(at, MonoTimer::AttemptLimit(id));
         }
-        run.progress = Some(Box::new(Progress {
-            stages,
-            index: 0,
-            children: Vec::new(),
-            begun: 0,
-            itemised: closing || commands > 1 || run.attempts > 1,
-            failure: None,
-            verdict: None,
-            exit: None,
-            result: None,
-            time_limit: limit,
-        }));
+        let itemised = run.itemises(&stages, &self.settings.hooks);
+        run.progress = Some(Box::new(Progress::new(stages, itemised, limit)));
         self.start_stage(id, now, fx);
     }
 
@@ -162,10 +150,7 @@ impl Scheduler {
         let name = plan::name(&run.job, place);
         let Some(progress) = run.progress.as_ref() else { return };
         let Some(child) = progress.children.iter().find(|child| child.place == place) else { return };
-        let cause = match child.dying {
-            Dying::No => None,
-            Dying::Asked { cause, .. } | Dying::Killed { cause } => Some(cause),
-        };
+        let cause = child.dying.cause();
         if let (Some(_), Some(process)) = (cause, child.process) {
             fx.push(Effect::Sweep { run: id, process });
         }
@@ -185,13 +170,17 @@ impl Scheduler {
         self.command_ended(id, place, failure, Some(exit), now, fx);
     }
 
-    /// A command has ended and nobody can tell how: neither can the run.
+    /// A command has ended and nobody can tell how. The run is `lost` by that, unless the end of this command
+    /// decides nothing (a closing hook, `continue_on_error`) or another one has failed for sure.
     pub(super) fn command_vanished(&mut self, id: RunId, place: Place, now: Now, fx: &mut Effects) {
-        let Some(run) = self.runs.get_mut(&id) else { return };
-        if let Some(progress) = run.progress.as_mut() {
-            progress.children.retain(|child| child.place != place);
-        }
-        self.lose(id, Reason::EndUnseen, now, fx);
+        let Some(run) = self.runs.get(&id) else { return };
+        let name = plan::name(&run.job, place);
+        let Some(progress) = run.progress.as_ref() else { return };
+        let Some(child) = progress.children.iter().find(|child| child.place == place) else { return };
+        let timed_out = child.dying.cause() == Some(Cause::TimeLimit);
+        let reason = if timed_out { Reason::Timeout } else { Reason::EndUnseen };
+        let detail = progress.itemised.then(|| format!("{name}: nobody saw how it ended"));
+        self.command_ended(id, place, Some(Failure { reason, exit: None, detail }), None, now, fx);
     }
 
     fn command_ended(
@@ -215,18 +204,11 @@ impl Scheduler {
         }
         let Some(stage) = progress.stages.get(progress.index) else { return };
         let kind = stage.kind;
-        if kind == StageKind::Work && (failure.is_some() || progress.failure.is_none()) {
-            progress.exit = exit;
-        }
-        let counts =
-            failure.filter(|_| kind != StageKind::Closing && !plan::ignores_failure(&job, stage, place));
-        let fail_fast = stage.fail_fast && counts.is_some();
-        if let (Some(failure), None) = (counts, &progress.failure) {
-            let reason = if kind == StageKind::Before { Reason::HookFailed } else { failure.reason };
-            progress.failure = Some(Failure { reason, ..failure });
-        }
+        let fail_fast = stage.fail_fast;
+        let ignored = plan::ignores_failure(&job, stage, place);
+        let failed = progress.note(kind, failure.filter(|_| !ignored), exit);
         let done = progress.children.is_empty();
-        if fail_fast {
+        if fail_fast && failed {
             self.ask_children(id, Cause::Told, now, fx);
         }
         if done {
@@ -318,9 +300,18 @@ impl Scheduler {
         let mut event: Event = super::due::run_event(run, EventKind::RunOverdue, now);
         event.detail = run.job.policy.expect.max_duration.map(crate::core::duration::format);
         fx.event(event);
+        for rule in &run.job.policy.notify {
+            fx.commit(Change::Notify(Notice {
+                notifier: rule.notifier.clone(),
+                job: run.job.name.clone(),
+                run: Some(id),
+                at: now.wall,
+                kind: NoticeKind::Overdue,
+            }));
+        }
     }
 
-    fn work_over(&mut self, id: RunId, now: Now, fx: &mut Effects) {
+    pub(super) fn work_over(&mut self, id: RunId, now: Now, fx: &mut Effects) {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let policy = run.job.policy.clone();
         let ending = run.ending.clone();
@@ -328,18 +319,7 @@ impl Scheduler {
         if let Some(at) = progress.time_limit.take() {
             self.mono_timers.disarm(at, MonoTimer::AttemptLimit(id));
         }
-        let failure = progress.failure.clone();
-        let verdict = match (ending, failure) {
-            (Some(Ending::Told { reason, detail }), _) => Verdict::Cancelled { reason, detail },
-            (Some(Ending::TimedOut), failure) => Verdict::TimedOut(failure.unwrap_or(Failure {
-                reason: Reason::Timeout,
-                exit: progress.exit,
-                detail: None,
-            })),
-            (None, Some(failure)) if failure.reason == Reason::Timeout => Verdict::TimedOut(failure),
-            (None, Some(failure)) => Verdict::Failed(failure),
-            (None, None) => Verdict::Succeeded,
-        };
+        let verdict = progress.verdict_of(ending);
         let reads = policy.output.json || policy.expect.output_nonempty;
         if verdict == Verdict::Succeeded && reads {
             fx.push(Effect::ReadOutput { run: id });
@@ -373,6 +353,7 @@ fn step_record(
     let status = match failure {
         None => RunStatus::Succeeded,
         Some(failure) if failure.reason == Reason::Timeout => RunStatus::TimedOut,
+        Some(failure) if failure.reason == Reason::EndUnseen => RunStatus::Lost,
         Some(_) if child.dying != Dying::No => RunStatus::Cancelled,
         Some(_) => RunStatus::Failed,
     };
@@ -389,7 +370,8 @@ fn step_record(
     }
 }
 
-fn exit_words(exit: Exit) -> String {
+/// Says in words how a command ended.
+pub(super) fn exit_words(exit: Exit) -> String {
     match exit {
         Exit::Code(code) => format!("exit code {code}"),
         Exit::Signal(signal) => format!("signal {signal}"),

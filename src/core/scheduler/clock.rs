@@ -99,6 +99,6 @@ impl Scheduler {
                 }
             }
         }
-        self.consider_parked(now, fx);
+        self.consider_held_back(now, fx);
     }
 }

@@ -246,7 +246,7 @@ impl Scheduler {
         }
         fx.commit(Change::Hold(None));
         fx.event(Event::new(now.wall, EventKind::DaemonReleased));
-        self.consider_parked(now, fx);
+        self.consider_held_back(now, fx);
         Answer::Done
     }
 

@@ -1,16 +1,16 @@
 //! The end of a run and what follows from it: another attempt, other jobs, notices, alarms.
 
 use super::due::run_event;
-use super::io::{Effect, Effects, Evidence, Unfinished};
+use super::io::{Effect, Effects};
 use super::jobs::job_event;
-use super::live::{Child, Dying, Failure, JobId, LiveRun, Progress, Stand, Verdict};
+use super::live::{Failure, JobId, Stand, Verdict};
 use super::{MonoTimer, Scheduler, WallTimer, plan};
 use crate::core::change::{Change, Finish, Notice, NoticeKind};
 use crate::core::event::EventKind;
 use crate::core::instant::Now;
-use crate::core::job::{OnLost, Work};
+use crate::core::job::OnLost;
 use crate::core::policy;
-use crate::core::run::{Exit, ProcessMark, Reason, RunEvent, RunId, RunStatus, Source, transition};
+use crate::core::run::{Exit, Reason, RunEvent, RunId, RunStatus, Source, transition};
 use crate::core::trigger::{DependencyOn, Firing};
 
 impl Scheduler {
@@ -28,10 +28,7 @@ impl Scheduler {
 
     fn tries_again(&self, id: RunId, verdict: &Verdict) -> bool {
         let Some(run) = self.runs.get(&id) else { return false };
-        let (Verdict::Failed(failure) | Verdict::TimedOut(failure)) = verdict else { return false };
-        let wanted = self.find(run.job.name.as_str()).is_some();
-        let rule = &run.job.policy.retry.on;
-        wanted && run.attempt < run.attempts && policy::retries_on(rule, failure.reason, failure.exit)
+        run.tries_again(verdict, self.find(run.job.name.as_str()).is_some())
     }
 
     /// An attempt is over, its hooks included: the run waits for the next one, or is over too.
@@ -39,7 +36,7 @@ impl Scheduler {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(progress) = run.progress.take() else { return };
         let progress = *progress;
-        let verdict = progress.verdict.unwrap_or(Verdict::Lost { reason: Reason::EndUnseen });
+        let verdict = progress.verdict.unwrap_or(Verdict::Lost { reason: Reason::EndUnseen, detail: None });
         if self.tries_again(id, &verdict)
             && let Verdict::Failed(failure) | Verdict::TimedOut(failure) = verdict
         {
@@ -47,7 +44,8 @@ impl Scheduler {
             return;
         }
         let (event, reason, detail, exit) = match verdict {
-            Verdict::Succeeded => (RunEvent::Succeed, None, None, progress.exit),
+            // Steps that may fail leave no code behind: a success is a 0.
+            Verdict::Succeeded => (RunEvent::Succeed, None, None, progress.exit.or(Some(Exit::Code(0)))),
             Verdict::Failed(failure) => {
                 (RunEvent::Fail, Some(failure.reason), failure.detail, failure.exit.or(progress.exit))
             }
@@ -55,7 +53,10 @@ impl Scheduler {
                 (RunEvent::TimeOut, Some(Reason::Timeout), failure.detail, failure.exit.or(progress.exit))
             }
             Verdict::Cancelled { reason, detail } => (RunEvent::Cancel, Some(reason), detail, progress.exit),
-            Verdict::Lost { reason } => (RunEvent::Lose, Some(reason), None, None),
+            Verdict::Lost { reason, detail } => {
+                self.lose(id, reason, detail, now, fx);
+                return;
+            }
         };
         self.finish(id, End { event, reason, detail, exit, result: progress.result }, now, fx);
     }
@@ -111,10 +112,19 @@ impl Scheduler {
     }
 
     /// Ends a run whose end nobody can tell.
-    pub(super) fn lose(&mut self, id: RunId, reason: Reason, now: Now, fx: &mut Effects) {
-        let rerun = self.runs.get(&id).is_some_and(|run| run.job.policy.on_lost == OnLost::Rerun);
+    pub(super) fn lose(
+        &mut self,
+        id: RunId,
+        reason: Reason,
+        detail: Option<String>,
+        now: Now,
+        fx: &mut Effects,
+    ) {
+        // After a restore a run of the copy has most likely ended long ago, unseen only by the copy.
+        let rerun = reason != Reason::Restored
+            && self.runs.get(&id).is_some_and(|run| run.job.policy.on_lost == OnLost::Rerun);
         let again = self.runs.get(&id).map(|run| (run.job.name.clone(), run.args.clone()));
-        let end = End { event: RunEvent::Lose, reason: Some(reason), detail: None, exit: None, result: None };
+        let end = End { event: RunEvent::Lose, reason: Some(reason), detail, exit: None, result: None };
         self.finish(id, end, now, fx);
         let (true, Some((name, args))) = (rerun, again) else { return };
         if let Some(job) = self.find(name.as_str()) {
@@ -149,7 +159,11 @@ impl Scheduler {
             self.mono_timers.disarm(mono.plus(limit), MonoTimer::LongRun(id));
         }
         let name = run.job.name.clone();
-        let was_started = started.is_some() || matches!(status, RunStatus::Failed | RunStatus::Lost);
+        // What a restore made unknown says nothing about the job: nobody is told, and no job that waits for
+        // this one is started (again).
+        let known = end.reason != Some(Reason::Restored);
+        let was_started =
+            known && (started.is_some() || matches!(status, RunStatus::Failed | RunStatus::Lost));
         self.forget(id, now, fx);
         fx.push(Effect::Forget { run: id });
         if was_started && let Some(job) = self.find(name.as_str()) {
@@ -282,102 +296,6 @@ impl Scheduler {
         };
         self.conclude(id, verdict, now, fx);
     }
-
-    /// Takes back a run that was not over when the last daemon went.
-    pub(super) fn restore(&mut self, old: Unfinished, now: Now, fx: &mut Effects) {
-        let job = match self.find(old.job.as_str()) {
-            Some(id) => id,
-            None => self.ghost(&old.job, now),
-        };
-        let mut run = self.new_run(job, old.source, old.due_at, now);
-        self.next_run = self.next_run.max(old.run.0 + 1);
-        run.id = old.run;
-        run.fire_time = old.fire_time;
-        run.queued_at = old.queued_at;
-        run.attempt = old.attempt;
-        run.status = old.status;
-        run.priority = old.priority;
-        run.args = old.args;
-        run.durable = true;
-        run.catch_up = true;
-        run.started = old.started_at.map(|at| (at, backdated(at, now)));
-        let known = !self.slot(job).removed;
-        let id = run.id;
-        self.slot_mut(job).more_mut().open.push(id);
-        self.runs.insert(id, run);
-        match old.evidence {
-            Evidence::NeverStarted if !known => {
-                self.finish_unstarted(id, RunStatus::Cancelled, Reason::Removed, None, now, fx);
-            }
-            Evidence::NeverStarted if old.status == RunStatus::Retrying => {
-                let wait = old.retry_at.map_or(std::time::Duration::ZERO, |at| at.since(now.wall));
-                if let Some(run) = self.runs.get_mut(&id) {
-                    run.stage = Stand::Retry;
-                    run.has_instance = true;
-                }
-                self.slot_mut(job).more_mut().active += 1;
-                self.mono_timers.arm(now.mono.plus(wait), MonoTimer::Retry(id));
-            }
-            Evidence::NeverStarted => self.consider(id, now, fx),
-            Evidence::Alive(process) => self.adopt(id, job, old.attempt, process, now, fx),
-            Evidence::Ended(exit) => self.take_late_end(id, job, exit, now, fx),
-            Evidence::Unknown(reason) => self.lose(id, reason, now, fx),
-        }
-    }
-
-    /// Keeps a run whose process has outlived the last daemon.
-    fn adopt(
-        &mut self,
-        id: RunId,
-        job: JobId,
-        attempt: u32,
-        process: ProcessMark,
-        now: Now,
-        fx: &mut Effects,
-    ) {
-        self.occupy(id, job);
-        let Some(run) = self.runs.get_mut(&id) else { return };
-        run.stage = Stand::Alive;
-        run.attempt = attempt.max(1);
-        let started = run.started.unwrap_or((now.wall, now.mono));
-        run.started = Some(started);
-        let limit = run.job.policy.timeout.map(|limit| started.1.plus(limit).max(now.mono));
-        run.progress = Some(Box::new(adopted_progress(run, process, started, limit)));
-        let already = run.status == RunStatus::Running;
-        if let Ok(status) = transition(run.status, RunEvent::Start) {
-            run.status = status;
-        }
-        if !already {
-            fx.commit(Change::Started {
-                run: id,
-                attempt: run.attempt,
-                at: now.wall,
-                process: Some(process),
-            });
-            fx.event(run_event(run, EventKind::RunStarted, now));
-        }
-        if let Some(at) = limit {
-            self.mono_timers.arm(at, MonoTimer::AttemptLimit(id));
-        }
-    }
-
-    fn take_late_end(&mut self, id: RunId, job: JobId, exit: Exit, now: Now, fx: &mut Effects) {
-        let nobody = ProcessMark { pid: 0, start_ticks: 0 };
-        let attempt = self.runs.get(&id).map_or(1, |run| run.attempt);
-        self.adopt(id, job, attempt, nobody, now, fx);
-        let place =
-            self.runs.get(&id).and_then(|run| run.progress.as_ref()?.children.first().map(|c| c.place));
-        if let Some(place) = place {
-            self.command_exited(id, place, exit, None, now, fx);
-        }
-    }
-
-    fn occupy(&mut self, id: RunId, job: JobId) {
-        if let Some(run) = self.runs.get_mut(&id) {
-            run.has_instance = true;
-        }
-        self.slot_mut(job).more_mut().active += 1;
-    }
 }
 
 /// The end of a run as its causes give it.
@@ -394,45 +312,5 @@ fn ends_so(on: DependencyOn, status: RunStatus) -> bool {
         DependencyOn::Success => status == RunStatus::Succeeded,
         DependencyOn::Failure => matches!(status, RunStatus::Failed | RunStatus::TimedOut | RunStatus::Lost),
         DependencyOn::Any => true,
-    }
-}
-
-/// Returns the reading of the monotonic clock at an earlier wall instant, as far back as it goes.
-fn backdated(at: crate::core::instant::Timestamp, now: Now) -> crate::core::instant::Monotonic {
-    let ago = now.wall.since(at);
-    crate::core::instant::Monotonic::from_duration(now.mono.as_duration().saturating_sub(ago))
-}
-
-/// The progress of an attempt of which only the live process is known: it is taken for the last stage of a
-/// job with one command, and for the only one of a job with several, whose other commands went unseen.
-fn adopted_progress(
-    run: &LiveRun,
-    process: ProcessMark,
-    started: (crate::core::instant::Timestamp, crate::core::instant::Monotonic),
-    limit: Option<crate::core::instant::Monotonic>,
-) -> Progress {
-    let place = match &run.job.work {
-        Work::Command(_) => plan::Place::Work,
-        Work::Steps(_) | Work::Parallel { .. } => plan::Place::Step(0),
-    };
-    Progress {
-        stages: vec![plan::adopted(place)],
-        index: 0,
-        children: vec![Child {
-            place,
-            position: 0,
-            process: Some(process),
-            started: Some(started),
-            output_offset: None,
-            dying: Dying::No,
-            time_limit: None,
-        }],
-        begun: 1,
-        itemised: run.attempts > 1,
-        failure: None,
-        verdict: None,
-        exit: None,
-        result: None,
-        time_limit: limit,
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::plan::Place;
-use crate::core::change::{Actor, Change, Hold, Pause};
+use crate::core::change::{Actor, Change, Hold, Pause, Restored, StepRecord};
 use crate::core::event::Event;
 use crate::core::instant::{Monotonic, Timestamp};
 use crate::core::job::{Hooks, Job, Pool};
@@ -95,16 +95,45 @@ pub struct Unfinished {
 }
 
 /// What became of an unfinished run while no daemon looked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Evidence {
     /// The attempt that was next was never started: the run is due again.
     NeverStarted,
-    /// Its process lives.
-    Alive(ProcessMark),
-    /// It has ended; the kernel told how.
-    Ended(Exit),
+    /// The attempt was started in this boot.
+    Started {
+        /// Its commands that are alive, or whose end the kernel has told.
+        found: Vec<Found>,
+        /// Its commands that had ended before, in order.
+        steps: Vec<StepRecord>,
+    },
     /// It was started, or may have been, and its end is unknown.
     Unknown(Reason),
+}
+
+/// A command that an earlier daemon started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its process; means nothing where it has ended.
+    pub process: ProcessMark,
+    /// Which of the run's commands it is.
+    pub command: FoundCommand,
+    /// How long ago it was started, where that can be told.
+    pub age: Option<Duration>,
+    /// How it ended; `None` = it is alive.
+    pub exit: Option<Exit>,
+    /// How the work went, where a closing hook was told so.
+    pub outcome: Option<(RunStatus, Option<Exit>)>,
+}
+
+/// Which of a run's commands a process is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FoundCommand {
+    /// The one of this name, as [`name_of`](super::name_of) gives it.
+    Named(String),
+    /// The one at this place.
+    At(Place),
+    /// The one that was started last.
+    Latest,
 }
 
 /// Everything the scheduler needs to begin.
@@ -124,6 +153,8 @@ pub struct Boot {
     pub hold: Option<Hold>,
     /// The latest instant the store knows of.
     pub heartbeat: Option<Timestamp>,
+    /// The restore that no daemon has settled yet.
+    pub restored: Option<Restored>,
     /// The first free run number.
     pub next_run: u64,
     /// This boot of the machine.

@@ -4,11 +4,12 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::plan::{Place, Stage};
+use super::plan::{Place, Stage, StageKind};
 use crate::core::change::Pause;
 use crate::core::instant::{Monotonic, Timestamp};
-use crate::core::job::Job;
+use crate::core::job::{Hooks, Job};
 use crate::core::name::Name;
+use crate::core::policy;
 use crate::core::run::{Exit, ProcessMark, Reason, RunId, RunStatus, Source, Usage};
 
 /// A job's place in the scheduler's memory.
@@ -171,6 +172,93 @@ pub(super) struct Progress {
     pub(super) time_limit: Option<Monotonic>,
 }
 
+impl LiveRun {
+    /// Says whether an attempt that ended so is followed by another; `wanted` = the job is still in the set.
+    pub(super) fn tries_again(&self, verdict: &Verdict, wanted: bool) -> bool {
+        let (Verdict::Failed(failure) | Verdict::TimedOut(failure)) = verdict else { return false };
+        let rule = &self.job.policy.retry.on;
+        wanted && self.attempt < self.attempts && policy::retries_on(rule, failure.reason, failure.exit)
+    }
+
+    /// Says whether each command of an attempt gets a row of its own.
+    pub(super) fn itemises(&self, stages: &[Stage], global: &Hooks) -> bool {
+        let hooks = !self.job.policy.hooks.is_empty() || !global.is_empty();
+        let commands: usize = stages.iter().map(|stage| stage.places.len()).sum();
+        hooks || commands > 1 || self.attempts > 1
+    }
+}
+
+impl Progress {
+    /// Begins an attempt.
+    pub(super) fn new(stages: Vec<Stage>, itemised: bool, time_limit: Option<Monotonic>) -> Self {
+        Progress {
+            stages,
+            index: 0,
+            children: Vec::new(),
+            begun: 0,
+            itemised,
+            failure: None,
+            verdict: None,
+            exit: None,
+            result: None,
+            time_limit,
+        }
+    }
+
+    /// Says whether a failure has happened by which the commands beside it are to end too.
+    pub(super) fn siblings_are_doomed(&self) -> bool {
+        let fail_fast = self.stages.get(self.index).is_some_and(|stage| stage.fail_fast);
+        let sure = self.failure.as_ref().is_some_and(|failure| failure.reason != Reason::EndUnseen);
+        self.verdict.is_none() && fail_fast && sure
+    }
+
+    /// Takes in how a command of a stage has ended; says whether the attempt fails by it.
+    ///
+    /// The first failure decides, but one that is sure goes before one that is only feared because nobody saw
+    /// the end. `failure` is `None` also where the job ignores it: such an end says nothing about the run.
+    pub(super) fn note(&mut self, kind: StageKind, failure: Option<Failure>, exit: Option<Exit>) -> bool {
+        let sure = |failure: &Failure| failure.reason != Reason::EndUnseen;
+        match (kind, failure) {
+            (StageKind::Closing, _) | (StageKind::Before, None) => false,
+            (StageKind::Work, None) => {
+                let good = exit.filter(|exit| exit.is_success());
+                self.exit = if self.failure.is_none() { good.or(self.exit) } else { self.exit };
+                false
+            }
+            (StageKind::Before | StageKind::Work, Some(failure)) => {
+                if kind == StageKind::Work {
+                    self.exit = failure.exit;
+                }
+                let fails = sure(&failure);
+                let hook = kind == StageKind::Before && fails;
+                let reason = if hook { Reason::HookFailed } else { failure.reason };
+                if self.failure.as_ref().is_none_or(|old| fails && !sure(old)) {
+                    self.failure = Some(Failure { reason, ..failure });
+                }
+                fails
+            }
+        }
+    }
+
+    /// Judges the work, once it is over; `ending` = somebody, or the time limit, has ended it.
+    pub(super) fn verdict_of(&self, ending: Option<Ending>) -> Verdict {
+        match (ending, self.failure.clone()) {
+            (Some(Ending::Told { reason, detail }), _) => Verdict::Cancelled { reason, detail },
+            (Some(Ending::TimedOut), failure) => Verdict::TimedOut(failure.unwrap_or(Failure {
+                reason: Reason::Timeout,
+                exit: self.exit,
+                detail: None,
+            })),
+            (None, Some(Failure { reason: Reason::EndUnseen, detail, .. })) => {
+                Verdict::Lost { reason: Reason::EndUnseen, detail }
+            }
+            (None, Some(failure)) if failure.reason == Reason::Timeout => Verdict::TimedOut(failure),
+            (None, Some(failure)) => Verdict::Failed(failure),
+            (None, None) => Verdict::Succeeded,
+        }
+    }
+}
+
 /// One command of an attempt.
 #[derive(Debug)]
 pub(super) struct Child {
@@ -192,6 +280,16 @@ pub(super) enum Dying {
     Asked { kill_at: Monotonic, cause: Cause },
     /// It was killed.
     Killed { cause: Cause },
+}
+
+impl Dying {
+    /// Says why the command is brought to its end, if it is.
+    pub(super) const fn cause(self) -> Option<Cause> {
+        match self {
+            Dying::No => None,
+            Dying::Asked { cause, .. } | Dying::Killed { cause } => Some(cause),
+        }
+    }
 }
 
 /// Why a command is brought to its end.
@@ -225,5 +323,5 @@ pub(super) enum Verdict {
     Failed(Failure),
     TimedOut(Failure),
     Cancelled { reason: Reason, detail: Option<String> },
-    Lost { reason: Reason },
+    Lost { reason: Reason, detail: Option<String> },
 }

@@ -8,8 +8,11 @@
 //! - `slots`: from a claim to a start: instant, commit, grace, instance, worker.
 //! - `attempt`: from a start to an end: stages, time limits, retries.
 //! - `finish`: the end, and what follows from it.
+//! - `adopt`: runs that an earlier daemon left behind; `resume`: how far they had come.
+//! - `restored`: what a restore of the store made unknown.
 //! - `jobs`: the job set and its changes; `commands`: what clients ask for; `clock`: the hands of the clock.
 
+mod adopt;
 mod attempt;
 mod clock;
 mod commands;
@@ -19,6 +22,8 @@ mod io;
 mod jobs;
 mod live;
 mod plan;
+mod restored;
+mod resume;
 mod slots;
 mod snapshot;
 #[cfg(test)]
@@ -28,8 +33,8 @@ mod timers;
 use std::collections::{BTreeMap, HashMap};
 
 pub use io::{
-    Answer, Boot, Command, Effect, Evidence, FutureGap, Input, Memory, PutAction, RunNow, Settings,
-    Unfinished, Wakeup,
+    Answer, Boot, Command, Effect, Evidence, Found, FoundCommand, FutureGap, Input, Memory, PutAction,
+    RunNow, Settings, Unfinished, Wakeup,
 };
 pub use plan::{HookKind, HookOwner, Place, command as command_at, name as name_of};
 pub use snapshot::{JobSnapshot, JobState, PoolSnapshot, RunSnapshot};

@@ -39,6 +39,57 @@ pub enum HookOwner {
     Job,
 }
 
+impl Place {
+    /// Returns a short word of letters, digits and dashes that stands for the place.
+    pub fn code(self) -> String {
+        match self {
+            Place::Work => "w".to_owned(),
+            Place::Step(index) => format!("s{index}"),
+            Place::Nested(outer, inner) => format!("n{outer}-{inner}"),
+            Place::Hook(kind, owner, index) => {
+                let kind = match kind {
+                    HookKind::Before => 'b',
+                    HookKind::AfterRun => 'a',
+                    HookKind::OnSuccess => 's',
+                    HookKind::OnFailure => 'f',
+                };
+                let owner = match owner {
+                    HookOwner::Global => 'g',
+                    HookOwner::Job => 'j',
+                };
+                format!("h{kind}{owner}{index}")
+            }
+        }
+    }
+
+    /// Reads such a word back.
+    pub fn from_code(code: &str) -> Option<Self> {
+        if code == "w" {
+            return Some(Place::Work);
+        }
+        if let Some(index) = code.strip_prefix('s') {
+            return index.parse().ok().map(Place::Step);
+        }
+        if let Some((outer, inner)) = code.strip_prefix('n').and_then(|rest| rest.split_once('-')) {
+            return Some(Place::Nested(outer.parse().ok()?, inner.parse().ok()?));
+        }
+        let mut letters = code.strip_prefix('h')?.chars();
+        let kind = match letters.next()? {
+            'b' => HookKind::Before,
+            'a' => HookKind::AfterRun,
+            's' => HookKind::OnSuccess,
+            'f' => HookKind::OnFailure,
+            _ => return None,
+        };
+        let owner = match letters.next()? {
+            'g' => HookOwner::Global,
+            'j' => HookOwner::Job,
+            _ => return None,
+        };
+        Some(Place::Hook(kind, owner, letters.as_str().parse().ok()?))
+    }
+}
+
 /// Commands that run side by side; the next stage begins when all have ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stage {
@@ -89,9 +140,9 @@ pub(super) fn closing(job: &Job, global: &Hooks, success: Option<bool>) -> Vec<S
     stages
 }
 
-/// Makes the stage of a command that has outlived the daemon that started it.
-pub(super) fn adopted(place: Place) -> Stage {
-    work(vec![place], false, false, None)
+/// Makes the stage of commands that have outlived the daemon that started them and the definition they are from.
+pub(super) fn orphaned(places: Vec<Place>) -> Stage {
+    work(places, false, false, None)
 }
 
 /// Finds the command at a place; `None` for a place that is not in this job.
@@ -204,5 +255,29 @@ fn hook_list<'a>(kind: HookKind, owner: HookOwner, job: &'a Job, global: &'a Hoo
         HookKind::AfterRun => &hooks.after_run,
         HookKind::OnSuccess => &hooks.on_success,
         HookKind::OnFailure => &hooks.on_failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HookKind, HookOwner, Place};
+
+    #[test]
+    fn codes_go_back_and_forth() {
+        let hook = |kind| Place::Hook(kind, HookOwner::Job, 3);
+        for (place, code) in [
+            (Place::Work, "w"),
+            (Place::Step(12), "s12"),
+            (Place::Nested(1, 0), "n1-0"),
+            (hook(HookKind::Before), "hbj3"),
+            (hook(HookKind::AfterRun), "haj3"),
+            (hook(HookKind::OnSuccess), "hsj3"),
+            (Place::Hook(HookKind::OnFailure, HookOwner::Global, 0), "hfg0"),
+        ] {
+            assert_eq!((place.code().as_str(), Place::from_code(code)), (code, Some(place)));
+        }
+        for bad in ["", "x", "s", "s-1", "n1", "n1-", "h", "hb", "hbj", "hxj1", "hbx1", "w1"] {
+            assert_eq!(Place::from_code(bad), None, "{bad}");
+        }
     }
 }

@@ -30,17 +30,14 @@ impl Scheduler {
     pub(super) fn consider(&mut self, id: RunId, now: Now, fx: &mut Effects) {
         let Some(run) = self.runs.get(&id) else { return };
         match run.stage {
-            Stand::Due | Stand::Parked => {}
-            Stand::Retry => {
-                self.take_instance(id, now, fx);
-                return;
-            }
+            Stand::Due | Stand::Parked | Stand::Retry => {}
             Stand::Instance | Stand::Worker | Stand::Alive => return,
         }
         if !run.durable {
             return;
         }
-        if now.wall < run.due_at {
+        let has_started = run.attempt > 0;
+        if now.wall < run.due_at && !has_started {
             self.wall_timers.arm(run.due_at, WallTimer::RunDue(id));
             return;
         }
@@ -48,20 +45,30 @@ impl Scheduler {
             self.stand(id, Stand::Parked);
             return;
         }
-        if self.too_late(run, now) {
+        if !has_started && self.too_late(run, now) {
             self.finish_unstarted(id, RunStatus::Missed, Reason::Grace, None, now, fx);
             return;
         }
         self.take_instance(id, now, fx);
     }
 
-    /// Looks again at every run that was held back.
-    pub(super) fn consider_parked(&mut self, now: Now, fx: &mut Effects) {
-        let parked: Vec<RunId> =
-            self.runs.values().filter(|run| run.stage == Stand::Parked).map(|run| run.id).collect();
+    /// Looks again at every run that was held back, also in the queues for an instance or a worker.
+    pub(super) fn consider_held_back(&mut self, now: Now, fx: &mut Effects) {
+        let held_back = |stage: Stand| {
+            let of_stage = self.runs.values().filter(move |run| run.stage == stage);
+            of_stage.map(|run| run.id).collect::<Vec<_>>()
+        };
+        let (parked, waiting) = (held_back(Stand::Parked), held_back(Stand::Instance));
         for id in parked {
             self.consider(id, now, fx);
         }
+        for id in waiting {
+            let job = self.runs.get(&id).and_then(|run| self.by_name.get(&run.job.name)).copied();
+            if let Some(next) = job.and_then(|job| self.next_for_instance(job)) {
+                self.take_instance(next, now, fx);
+            }
+        }
+        self.drain_pools(now, fx);
     }
 
     /// Judges the grace of a run that is about to queue for a start; what it waits there does not count.
@@ -130,14 +137,17 @@ impl Scheduler {
 
     /// Gives free workers of a pool to those who wait, in their order.
     fn drain_pool(&mut self, key: &PoolKey, now: Now, fx: &mut Effects) {
-        while let Some(pool) = self.pools.get_mut(key).filter(|pool| pool.busy < pool.workers) {
-            let Some((_, _, id)) = pool.waiting.pop_first() else { return };
-            pool.busy += 1;
+        while let Some(pool) = self.pools.get(key).filter(|pool| pool.busy < pool.workers) {
+            let allowed = |id: &RunId| self.runs.get(id).is_none_or(|run| self.starts_allowed(run));
+            // Only during a hold or a stop the first is not the next.
+            let Some(next) = pool.waiting.iter().find(|(_, _, id)| allowed(id)).copied() else { return };
+            let (_, _, id) = next;
+            let Some(pool) = self.pools.get_mut(key) else { return };
+            pool.waiting.remove(&next);
             if let Some(run) = self.runs.get_mut(&id) {
+                pool.busy += 1;
                 run.worker = Some(key.clone());
                 self.start_attempt(id, now, fx);
-            } else if let Some(pool) = self.pools.get_mut(key) {
-                pool.busy -= 1;
             }
         }
     }
@@ -183,11 +193,14 @@ impl Scheduler {
         self.free_if_gone(job);
     }
 
+    /// Takes the next run of a job that may have an instance; during a hold or a stop there is none.
     fn next_for_instance(&mut self, job: super::live::JobId) -> Option<RunId> {
+        let first = self.slot(job).more()?.waiting.front()?;
+        let allowed = self.runs.get(first).is_none_or(|run| self.starts_allowed(run));
         let slot = self.slot_mut(job);
         let limit = slot.job.policy.max_instances;
         let more = slot.more_mut();
-        if more.active >= limit { None } else { more.waiting.pop_front() }
+        if more.active >= limit || !allowed { None } else { more.waiting.pop_front() }
     }
 
     fn stand(&mut self, id: RunId, stage: Stand) {

@@ -166,7 +166,8 @@ impl Scheduler {
         let running = open
             .iter()
             .filter(|id| {
-                self.runs.get(id).is_some_and(|run| matches!(run.stage, Stand::Alive | Stand::Retry))
+                // A run that waits for its next attempt is under way, whatever holds that back.
+                self.runs.get(id).is_some_and(|run| run.stage == Stand::Alive || run.attempt > 0)
             })
             .count();
         let waits_for_event = !matches!(slot.job.firing, Firing::Clock(_));

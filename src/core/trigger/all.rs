@@ -4,7 +4,11 @@
 //! candidate, until all agree, so a sparse member takes long steps for the dense ones. The search is bounded:
 //! members that never meet are "never".
 
-use super::search::{Search, before};
+use std::cell::Cell;
+use std::iter;
+use std::time::Duration;
+
+use super::search::{CANDIDATES, Search, before};
 use super::{Fires, Schedule};
 use crate::core::instant::Timestamp;
 
@@ -26,7 +30,7 @@ pub(super) fn next_after(members: &[Schedule], search: Search<'_>, after: Timest
 }
 
 /// Counts the fire times in `(after, through]` one by one, for as long as the search may look; from then on the
-/// count is too small, and so may be the last of them.
+/// count is too small.
 pub(super) fn fires_between(
     members: &[Schedule],
     search: Search<'_>,
@@ -40,5 +44,23 @@ pub(super) fn fires_between(
         fires.count += 1;
         fires.last = at;
     }
+    if !search.may_ask(1) {
+        let left = Cell::new(CANDIDATES);
+        fires.last = last_through(members, search.with(&left), fires.last, through);
+    }
     Some(fires)
+}
+
+/// Finds the last fire time at or before `through`, given an earlier one, by looking at ever longer ends of the
+/// time between.
+fn last_through(members: &[Schedule], search: Search<'_>, known: Timestamp, through: Timestamp) -> Timestamp {
+    let next = |at: Timestamp| next_after(members, search, at).filter(|at| *at <= through);
+    let mut end = Duration::from_secs(1);
+    while through.minus(end) > known {
+        if let Some(found) = next(through.minus(end)) {
+            return iter::successors(Some(found), |at| next(*at)).last().unwrap_or(found);
+        }
+        end = end.saturating_mul(2);
+    }
+    known
 }

@@ -18,8 +18,10 @@ pub(super) fn fires_between(
     after: Timestamp,
     through: Timestamp,
 ) -> Option<Fires> {
+    let answers = search.shared_by(members, |member, search| member.count(search, after, through));
+    let with_members = answers.into_iter().zip(members);
     let mut counted: Vec<(Fires, &Schedule)> =
-        members.iter().filter_map(|member| Some((member.count(search, after, through)?, member))).collect();
+        with_members.filter_map(|(fires, member)| Some((fires?, member))).collect();
     counted.sort_by_key(|(fires, _)| std::cmp::Reverse(fires.count));
     let (most, _) = counted.first()?;
     let mut all = *most;

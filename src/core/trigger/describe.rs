@@ -81,27 +81,28 @@ impl CronTrigger {
     fn explain(&self, job: &str) -> Vec<String> {
         let days = self.cron.explain_days(job).map(str::to_owned);
         let warnings = self.cron.warnings().into_iter().map(|(warning, _)| warning);
-        let texts = days.into_iter().chain([self.time_changes()]).chain(warnings);
+        let picks = self.cron.explain_picks(job);
+        let texts = days.into_iter().chain(picks).chain([self.time_changes()]).chain(warnings);
         texts.map(|text| format!("{}.", capital(&text))).collect()
     }
 
     /// Says what time changes do to the expression (TIME.md rules 25 to 29).
     pub fn time_changes(&self) -> String {
         if self.cron.is_wildcard() {
-            return "it follows the clock: nothing for wall times that a change of the clock leaves out, and both \
+            return "it follows the clock: nothing for wall times that a change of the clock jumps over, and both \
                     passes of those that come twice"
                 .to_owned();
         }
         let gap = match self.dst.gap {
             DstGap::After => "runs at the end of the gap",
-            DstGap::Skip => "is left out",
+            DstGap::Skip => "has no run",
         };
         let fold = match self.dst.fold {
             DstFold::First => "counts once, the first time",
             DstFold::Second => "counts once, the second time",
             DstFold::Both => "counts both times",
         };
-        format!("a wall time that a change of the clock leaves out {gap}, and one that comes twice {fold}")
+        format!("a wall time that a change of the clock jumps over {gap}, and one that comes twice {fold}")
     }
 }
 

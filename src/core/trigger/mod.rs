@@ -12,8 +12,6 @@ mod every;
 mod preview;
 mod search;
 mod spec;
-#[cfg(test)]
-mod tests;
 
 use std::time::Duration;
 

@@ -1,8 +1,9 @@
 //! The next fire times with what time changes did to them.
 
+use chrono::{DateTime, Timelike};
+
 use super::{CronTrigger, FireNote, Schedule, Trigger};
 use crate::core::civil::Zone;
-use crate::core::duration;
 use crate::core::instant::Timestamp;
 
 /// One fire time to come.
@@ -20,23 +21,36 @@ pub struct Preview {
 }
 
 impl Preview {
-    /// Says in words what time changes did, `None` where they did nothing.
+    /// Says in words what time changes did, on the zone's wall clock; `None` where they did nothing.
     pub fn words(&self, zone: &Zone) -> Option<String> {
-        let dropped = self.dropped_at.map(|(at, size)| {
-            let size = duration::format(std::time::Duration::from_secs(u64::from(size.unsigned_abs())));
-            format!("the clock jumps {size} ahead at {}: times before this one are left out", zone.format(at))
-        });
+        let left_out =
+            self.dropped_at.map(|(at, _)| format!("{}; the times between are left out", jump(zone, at)));
         let note = self.note.map(|note| match note {
             FireNote::Gap if self.walls > 1 => {
-                format!("{} wall times become this one: the clock jumps over them", self.walls)
+                format!("one run for {} wall times: {}", self.walls, jump(zone, self.at))
             }
-            FireNote::Gap => "moved to the end of the gap: the clock jumps over its wall time".to_owned(),
+            FireNote::Gap => format!("moved to the end of the gap: {}", jump(zone, self.at)),
             FireNote::FoldFirst => "this wall time comes twice: this is the first pass".to_owned(),
             FireNote::FoldSecond => "this wall time comes twice: this is the second pass".to_owned(),
         });
-        let parts: Vec<String> = dropped.into_iter().chain(note).collect();
+        let parts: Vec<String> = left_out.into_iter().chain(note).collect();
         (!parts.is_empty()).then(|| parts.join("; "))
     }
+}
+
+/// Says from where to where the clock jumps at the end of a gap.
+fn jump(zone: &Zone, at: Timestamp) -> String {
+    let span = zone.span_at(at.as_secs());
+    let wall = |offset: i32| {
+        let wall = DateTime::from_timestamp(span.start.saturating_add(i64::from(offset)), 0);
+        wall.unwrap_or_default().naive_utc()
+    };
+    let (from, to) = (wall(span.before), wall(span.offset));
+    let seconds = from.second() != 0 || to.second() != 0;
+    let time = if seconds { "%H:%M:%S" } else { "%H:%M" };
+    let whole = format!("%Y-%m-%d {time}");
+    let until = if from.date() == to.date() { time } else { &whole };
+    format!("the clock jumps from {} to {}", from.format(&whole), to.format(until))
 }
 
 impl Schedule {

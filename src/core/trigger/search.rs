@@ -8,11 +8,11 @@ use crate::core::instant::Timestamp;
 
 /// How many candidates of `all` one answer may look at: enough for intervals that meet after hours of seconds or
 /// years of hours, and milliseconds of work.
-const CANDIDATES: usize = 20_000;
+pub(super) const CANDIDATES: usize = 20_000;
 
 /// How many fire times of combined triggers one count may look at, beyond which it is "at least so many".
 /// Intervals and cron expressions are counted exactly, however many.
-const COUNTED: usize = 200_000;
+const COUNTED: usize = 2_000_000;
 
 /// How far back a fire time is looked for, in hours, step by step.
 const LOOK_BACK: [u64; 5] = [1, 24, 31 * 24, 366 * 24, 3_660 * 24];
@@ -27,7 +27,33 @@ pub(super) struct Search<'a> {
     left: &'a Cell<usize>,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    /// Continues with a new allowance.
+    pub(super) fn with<'b>(self, left: &'b Cell<usize>) -> Search<'b>
+    where
+        'a: 'b,
+    {
+        Search { left, ..self }
+    }
+
+    /// Searches for each of several members in turn, each with a fair share of what may still be looked at, so that
+    /// none of them uses up what the others need.
+    pub(super) fn shared_by<T>(
+        self,
+        members: &[Schedule],
+        ask: impl Fn(&Schedule, Search<'_>) -> T,
+    ) -> Vec<T> {
+        let waiting = (1..=members.len()).rev();
+        let answers = members.iter().zip(waiting).map(|(member, waiting)| {
+            let given = self.left.get() / waiting;
+            let share = Cell::new(given);
+            let answer = ask(member, self.with(&share));
+            self.may_ask(given - share.get());
+            answer
+        });
+        answers.collect()
+    }
+
     /// Takes from what the search may still look at; false when that is used up.
     pub(super) fn may_ask(self, times: usize) -> bool {
         let rest = self.left.get().checked_sub(times);
@@ -58,8 +84,7 @@ impl Schedule {
     ///
     /// Time and memory do not grow with the count for intervals, and only with the number of matching days for
     /// cron: 30 days of a one-second interval cost microseconds. For `any` and `all` fire times are looked at one by
-    /// one where members overlap; beyond 200,000 of them `count` is a lower bound, never too large, and so is the
-    /// `last` of an `all`.
+    /// one where members overlap; beyond 2,000,000 of them `count` is a lower bound, never too large.
     pub fn fires_between(&self, anchor: Timestamp, after: Timestamp, through: Timestamp) -> Option<Fires> {
         let left = Cell::new(COUNTED);
         self.count(Search { anchor, until: through, left: &left }, after, through)
@@ -81,7 +106,8 @@ impl Schedule {
             Trigger::Any(members) => any::next_after(members, search, after),
             Trigger::All(members) => all::next_after(members, search, after),
         };
-        next.filter(|next| self.end.is_none_or(|end| *next <= end))
+        // At the end of all time the arithmetic stands still.
+        next.filter(|next| *next > after && self.end.is_none_or(|end| *next <= end))
     }
 
     pub(super) fn count(&self, search: Search<'_>, after: Timestamp, through: Timestamp) -> Option<Fires> {

@@ -13,6 +13,8 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::{Resource, Rlimit};
 
+use crate::process;
+
 /// How many clients the kernel keeps until they are taken in; it caps this at net.core.somaxconn.
 const BACKLOG: i32 = 4096;
 
@@ -48,9 +50,16 @@ pub(super) struct Bound {
 }
 
 impl Bound {
-    /// Takes the first socket systemd has passed, if it has.
+    /// Takes the first socket systemd has passed, if it has; what it hands back from its store of descriptors
+    /// is none.
     pub(super) fn inherited() -> Result<Option<Self>, BindError> {
-        let socket = listenfd::ListenFd::from_env().take_unix_listener(0).map_err(BindError::Inherited)?;
+        let passed = sd_notify::listen_fds_with_names().map_err(BindError::Inherited)?;
+        let names: Vec<String> = passed.map(|(_, name)| name).collect();
+        let Some(place) = names.iter().position(|name| process::Label::parse(name).is_none()) else {
+            return Ok(None);
+        };
+        let socket =
+            listenfd::ListenFd::from_env().take_unix_listener(place).map_err(BindError::Inherited)?;
         Ok(socket.map(|socket| Bound { socket, file: None }))
     }
 

@@ -2,7 +2,7 @@
 
 use crate::core::civil::Zone;
 use crate::core::instant::Timestamp;
-use crate::core::trigger::{FireNote, Preview, Schedule};
+use crate::core::trigger::{Preview, Schedule};
 use crate::protocol::views::{FireTimeView, NextView};
 
 /// Lists up to `count` fire times of a schedule after an instant; `exhausted` says that there are no more.
@@ -28,29 +28,5 @@ pub fn next_view(
 }
 
 fn fire_time(preview: &Preview, zone: &Zone) -> FireTimeView {
-    let mut notes = Vec::new();
-    if let Some((at, size)) = preview.dropped_at {
-        notes.push(format!(
-            "the clock jumps {} ahead at {}: times before this one are left out",
-            span(size),
-            zone.format(at)
-        ));
-    }
-    notes.extend(preview.note.map(|note| note_words(note).to_owned()));
-    let note = (!notes.is_empty()).then(|| notes.join("; "));
-    FireTimeView { at: zone.format_exact(preview.at), note }
-}
-
-/// Says in words what a time change did to a fire time.
-pub const fn note_words(note: FireNote) -> &'static str {
-    match note {
-        FireNote::Gap => "the clock jumps over its wall time: it runs at the end of the gap",
-        FireNote::FoldFirst => "this wall time comes twice: this is the first pass",
-        FireNote::FoldSecond => "this wall time comes twice: this is the second pass",
-    }
-}
-
-/// Writes the size of a time change, in seconds.
-fn span(secs: i32) -> String {
-    crate::core::duration::format(std::time::Duration::from_secs(u64::from(secs.unsigned_abs())))
+    FireTimeView { at: zone.format_exact(preview.at), note: preview.words(zone) }
 }

@@ -184,13 +184,13 @@ fn settings_beside_the_jobs_are_read() {
          [notify.p]\nping = { start = \"http://x\", failure = \"http://y\" }\n\
          [notify.c]\ncommand = [\"say\", \"hi\"]\n\
          [[on]]\nonly = [\"run.failed\", \"pool.*\"]\njob = \"web-*\"\ncommand = \"x\"\n\
-         [jobs.a]\ncommand = \"x\"\nevery = \"1h\"\npool = \"io\"\nnotify = [\"m\", { name = \"w\", when = \"always\" }]\n",
+         [jobs.a]\ncommand = \"x\"\nevery = \"1h\"\npool = \"io\"\nnotify = [\"m\", { name = \"w\", when = \"always\" }, \"p\"]\n",
     );
     assert_eq!(set.timezone.name(), "Europe/Berlin");
     let daemon = &set.daemon;
     assert_eq!(
         (daemon.stop_timeout, daemon.stop, daemon.catch_up_parallel),
-        (seconds(5), StopMode::Leave, 2)
+        (seconds(5), StopMode::Leave, Some(2))
     );
     assert_eq!((daemon.startup_delay, daemon.store_retry), (seconds(1), seconds(2)));
     assert_eq!((daemon.identity.as_deref(), daemon.group.as_deref()), (Some("web1"), Some("adm")));
@@ -209,6 +209,7 @@ fn settings_beside_the_jobs_are_read() {
     let job = &set.jobs[0];
     let rules: Vec<(&str, NotifyWhen)> =
         job.policy.notify.iter().map(|rule| (rule.notifier.as_str(), rule.when)).collect();
-    assert_eq!(rules, [("m", NotifyWhen::Change), ("w", NotifyWhen::Always)]);
+    // A dead-man service hears of every run unless the job says otherwise.
+    assert_eq!(rules, [("m", NotifyWhen::Change), ("w", NotifyWhen::Always), ("p", NotifyWhen::Always)]);
     assert_eq!(job.policy.pool.as_ref().map(|pool| pool.as_str()), Some("io"));
 }

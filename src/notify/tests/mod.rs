@@ -66,7 +66,7 @@ fn n2_each_change_of_state_has_its_own_words() {
         ((NoticeKind::Started, None, None), "backup started on web1"),
         ((NoticeKind::Succeeded, None, Some(Exit::Code(0))), "backup succeeded on web1"),
         ((NoticeKind::Recovered, None, Some(Exit::Code(0))), "backup succeeds again on web1"),
-        ((NoticeKind::Overdue, None, None), "backup is overdue on web1"),
+        ((NoticeKind::Overdue, None, None), "backup runs for longer than expected on web1"),
         (failed(RunStatus::Failed, Some(Exit::Code(3))), "backup failed on web1 (exit code 3)"),
         (failed(RunStatus::TimedOut, Some(Exit::Signal(9))), "backup timed out on web1 (signal 9)"),
         (failed(RunStatus::Missed, None), "backup was missed on web1"),
@@ -75,4 +75,7 @@ fn n2_each_change_of_state_has_its_own_words() {
         let message = Message { kind, status, exit, ..message() };
         assert_eq!(message.summary(), expected);
     }
+    // Not one run is late, but the next success.
+    let message = Message { kind: NoticeKind::Overdue, run: None, ..message() };
+    assert_eq!(message.summary(), "backup is overdue on web1");
 }

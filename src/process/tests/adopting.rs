@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{RUN, Stage, is_root, wait_for_death, wait_for_line};
 use crate::core::run::{Exit, ProcessMark};
-use crate::process::{Adopted, Presence, RunTag, find, find_by_tag, group, reap};
+use crate::process::{Adopted, Presence, Survivor, find, group, reap, started_after_boot, survivors};
 
 /// Linux 6.15 and later tell the exit code of a process that is not one's child.
 fn kernel_tells() -> bool {
@@ -87,6 +87,10 @@ fn p6_presence_is_judged_by_pid_and_start_time() {
     assert_ne!(find(mark), Presence::Alive);
 }
 
+fn marks(stage: &Stage) -> Vec<ProcessMark> {
+    survivors(stage.directory.path()).into_iter().map(|survivor| survivor.process).collect()
+}
+
 #[test]
 fn p2_a_process_is_found_by_its_run() {
     let mut stage = Stage::new();
@@ -94,18 +98,41 @@ fn p2_a_process_is_found_by_its_run() {
     // A member of the group that carries the same variables is not the main process.
     let mark = stage.start_shell("sleep 1000 & echo up > fifo; wait");
     drop(wait_for_line(&fifo));
-    assert_eq!(find_by_tag(&stage.tag()), [mark]);
-    let others = [
-        RunTag::new(stage.directory.path(), RUN, 2),
-        RunTag::new(stage.directory.path(), crate::core::run::RunId(4), 1),
-        RunTag::new(std::path::Path::new("/another/daemon"), RUN, 1),
-    ];
-    for other in others {
-        assert_eq!(find_by_tag(&other), [], "{other:?}");
-    }
+    let found = Survivor { run: RUN, attempt: 1, process: mark, step: None, status: None, exit_code: None };
+    assert_eq!(survivors(stage.directory.path()), [found]);
+    assert_eq!(survivors(std::path::Path::new("/another/daemon")), []);
     group::signal(mark, &stage.tag(), libc::SIGKILL).unwrap();
     reap::wait(mark).unwrap();
-    assert_eq!(find_by_tag(&stage.tag()), []);
+    assert_eq!(marks(&stage), []);
+}
+
+#[test]
+fn p2_a_process_tells_which_command_of_its_run_it_is() {
+    let mut stage = Stage::new();
+    let told = [("JOBCTL_STEP", "after_run 1"), ("JOBCTL_STATUS", "failed"), ("JOBCTL_EXIT_CODE", "75")];
+    stage.extra = told.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let mark = stage.start_shell("exec sleep 1000");
+    let found = survivors(stage.directory.path()).pop().unwrap();
+    assert_eq!((found.process, found.step.as_deref()), (mark, Some("after_run 1")));
+    assert_eq!((found.status.as_deref(), found.exit_code), (Some("failed"), Some(75)));
+    group::signal(mark, &stage.tag(), libc::SIGKILL).unwrap();
+    reap::wait(mark).unwrap();
+}
+
+#[test]
+fn a_mark_says_when_its_process_was_started() {
+    let uptime = || {
+        let text = std::fs::read_to_string("/proc/uptime").unwrap();
+        Duration::from_secs_f64(text.split(' ').next().unwrap().parse().unwrap())
+    };
+    let mut stage = Stage::new();
+    // Ticks are hundredths of a second, mostly.
+    let before = uptime().saturating_sub(Duration::from_millis(20));
+    let mark = stage.start_shell("true");
+    let after = uptime() + Duration::from_millis(20);
+    let started = started_after_boot(mark);
+    assert!(before <= started && started <= after, "{before:?} {started:?} {after:?}");
+    reap::wait(mark).unwrap();
 }
 
 #[test]
@@ -118,7 +145,7 @@ fn p2_a_process_of_another_user_is_found_by_root() {
     stage.execution.user = Some("nobody".to_owned());
     stage.execution.cwd = Some("/".into());
     let mark = stage.start_shell("exec sleep 1000");
-    assert_eq!(find_by_tag(&stage.tag()), [mark]);
+    assert_eq!(marks(&stage), [mark]);
     group::signal(mark, &stage.tag(), libc::SIGKILL).unwrap();
     assert_eq!(reap::wait(mark).unwrap().exit, Exit::Signal(9));
 }

@@ -32,6 +32,8 @@ struct Stage {
     execution: Execution,
     about: About,
     args: Vec<String>,
+    /// Further variables, as hooks get them.
+    extra: Vec<(String, String)>,
 }
 
 const RUN: RunId = RunId(42);
@@ -47,6 +49,7 @@ impl Stage {
             execution: Execution::default(),
             about: About::default(),
             args: Vec::new(),
+            extra: Vec::new(),
             directory,
         }
     }
@@ -78,7 +81,7 @@ impl Stage {
             last_success: None,
             about: &self.about,
             zone: &Zone::utc(),
-            extra: &[],
+            extra: &self.extra,
         };
         environment(&self.inherited(), &self.execution, &context)
     }

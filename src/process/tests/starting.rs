@@ -204,6 +204,58 @@ fn the_working_directory_is_the_home_unless_set() {
 }
 
 #[test]
+fn a_tilde_is_the_home_of_the_jobs_user() {
+    let mut stage = Stage::new();
+    let home = fs::canonicalize(stage.directory.path()).unwrap();
+    stage.execution.cwd = Some("~".into());
+    assert_eq!(stage.output("pwd -P").trim_end(), home.to_str().unwrap());
+    fs::create_dir(stage.path("work")).unwrap();
+    stage.execution.cwd = Some("~/work".into());
+    assert_eq!(stage.output("pwd -P").trim_end(), home.join("work").to_str().unwrap());
+    fs::write(stage.path("job.env"), "FROM_FILE=yes\n").unwrap();
+    stage.execution.env_files = vec!["~/job.env".into()];
+    fs::write(stage.path("in"), "from a file").unwrap();
+    stage.execution.stdin = Stdin::File("~/in".into());
+    fs::write(stage.path("sh"), "#!/bin/sh\necho mine; shift; exec /bin/sh -c \"$@\"").unwrap();
+    mode(&stage.path("sh"), 0o755);
+    stage.execution.shell = "~/sh".into();
+    assert_eq!(stage.output("echo $FROM_FILE; cat"), "mine\nyes\nfrom a file");
+    stage.execution.cwd = Some("~/gone".into());
+    let error = stage.start(&shell("true")).unwrap_err().to_string();
+    assert!(error.contains(home.join("gone").to_str().unwrap()), "{error}");
+}
+
+#[test]
+fn a_tilde_follows_the_user_of_the_job() {
+    if !is_root() {
+        eprintln!("skipped: only root can become another user");
+        return;
+    }
+    let mut stage = Stage::new();
+    stage.execution.user = Some("bin".to_owned());
+    stage.execution.cwd = Some("~".into());
+    let home = uzers::get_user_by_name("bin").unwrap();
+    let home = fs::canonicalize(uzers::os::unix::UserExt::home_dir(&home)).unwrap();
+    assert_eq!(stage.output("pwd -P").trim_end(), home.to_str().unwrap());
+}
+
+#[test]
+fn a_shell_without_a_slash_is_looked_up_in_the_jobs_path() {
+    let mut stage = Stage::new();
+    fs::create_dir(stage.path("tools")).unwrap();
+    fs::write(stage.path("tools/mysh"), "#!/bin/sh\necho mine; shift; exec /bin/sh -c \"$@\"").unwrap();
+    mode(&stage.path("tools/mysh"), 0o755);
+    stage.execution.shell = "mysh".into();
+    let error = stage.start(&shell("true")).unwrap_err();
+    let expected = "the program \"mysh\" is not in the job's PATH (/usr/bin:/bin)";
+    assert_eq!(error.to_string(), expected);
+    fs::remove_dir_all(stage.path("logs")).unwrap();
+    let path = format!("{}:/usr/bin:/bin", stage.path("tools").display());
+    stage.execution.env = BTreeMap::from([("PATH".to_owned(), path)]);
+    assert_eq!(stage.output("echo $1"), "mine\n\n");
+}
+
+#[test]
 fn another_user_is_taken_on_whole() {
     if !is_root() {
         eprintln!("skipped: only root can become another user");

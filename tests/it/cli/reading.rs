@@ -38,7 +38,7 @@ fn next_of_an_expression_notes_changes_of_the_clock() {
         serde_json::json!([
             {
                 "at": "2026-03-29T03:00:00+02:00",
-                "note": "the clock jumps over its wall time: it runs at the end of the gap"
+                "note": "moved to the end of the gap: the clock jumps from 2026-03-29 02:00 to 03:00"
             },
             { "at": "2026-03-30T02:30:00+02:00", "note": null },
         ])

@@ -1,10 +1,12 @@
 //! How runs end: exits, time limits, retries, steps, hooks, chains, stops.
 
 use super::{HOUR, MINUTE, SECOND, World, cron, job, name};
-use crate::core::change::Change;
-use crate::core::job::{Command as JobCommand, Job, Policy, RetryOn, Step, StepBody, Work};
+use crate::core::change::{Change, NoticeKind};
+use crate::core::job::{
+    Command as JobCommand, Job, NotifyRule, NotifyWhen, Policy, RetryOn, Step, StepBody, Work,
+};
 use crate::core::run::{Exit, Reason, RunStatus};
-use crate::core::scheduler::{Command, Place};
+use crate::core::scheduler::{Command, Input, Place};
 use crate::core::trigger::{Dependency, DependencyOn, Firing};
 
 fn step(text: &str) -> Step {
@@ -125,6 +127,159 @@ fn a_step_may_fail_where_it_says_so() {
     world.end(Exit::Code(1));
     world.end(Exit::Code(0));
     assert_eq!(world.statuses(), [RunStatus::Succeeded]);
+}
+
+#[test]
+fn a_success_has_code_0_whatever_its_last_step_was_allowed() {
+    let last = Step { continue_on_error: true, ..step("two") };
+    let mut world = World::new(vec![with_work(Work::Steps([step("one"), last].into()), |_| {})]);
+    world.pass(HOUR);
+    world.end(Exit::Code(0));
+    world.end(Exit::Code(9));
+    assert_eq!((world.ends()[0].status, world.ends()[0].exit), (RunStatus::Succeeded, Some(Exit::Code(0))));
+    assert_eq!(steps_of(&world)[1], ("two".into(), RunStatus::Failed), "its own code is kept");
+}
+
+#[test]
+fn a_group_among_steps_ends_before_the_next_one() {
+    let commands = [step("x"), step("y")].into();
+    let group = Step { body: StepBody::Parallel { commands, fail_fast: false }, ..step("group") };
+    for (code, status) in [(0, RunStatus::Succeeded), (3, RunStatus::Failed)] {
+        let work = Work::Steps([step("one"), group.clone(), step("last")].into());
+        let mut world = World::new(vec![with_work(work, |_| {})]);
+        world.pass(HOUR);
+        world.end(Exit::Code(0));
+        assert_eq!(world.alive.len(), 2, "the members run side by side");
+        world.end(Exit::Code(code));
+        assert_eq!(world.alive.len(), 1, "the next step waits for both");
+        world.end(Exit::Code(0));
+        if code == 0 {
+            world.end(Exit::Code(0));
+        }
+        assert_eq!(world.statuses(), [status]);
+        let names: Vec<String> = steps_of(&world).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names[..3], ["one", "group/x", "group/y"]);
+        assert_eq!(names.len(), if code == 0 { 4 } else { 3 });
+    }
+}
+
+#[test]
+fn a_step_has_a_time_limit_of_its_own() {
+    let slow = Step { timeout: Some(MINUTE), ..step("slow") };
+    let mut world = World::new(vec![with_work(Work::Steps([step("one"), slow].into()), |_| {})]);
+    world.pass(HOUR + MINUTE * 5);
+    assert!(world.signals.is_empty(), "the limit is not the first step's");
+    world.end(Exit::Code(0));
+    world.pass(MINUTE);
+    assert_eq!(world.signals.len(), 1);
+    world.end(Exit::Signal(15));
+    assert_eq!(world.statuses(), [RunStatus::TimedOut]);
+}
+
+#[test]
+fn a_time_limit_holds_for_every_kind_of_job() {
+    let two = || [step("one"), step("two")].into();
+    for work in [
+        Work::Command(JobCommand::Shell("sleep 1000".into())),
+        Work::Steps(two()),
+        Work::Parallel { steps: two(), fail_fast: false },
+    ] {
+        let mut world = World::new(vec![with_work(work.clone(), |policy| policy.timeout = Some(MINUTE))]);
+        world.pass(HOUR + MINUTE);
+        assert_eq!(world.signals.len(), world.alive.len());
+        while !world.alive.is_empty() {
+            world.end(Exit::Signal(15));
+        }
+        assert_eq!(world.statuses(), [RunStatus::TimedOut], "{work:?}");
+    }
+}
+
+#[test]
+fn p13_a_start_that_fails_is_told_at_once_and_may_be_tried_again() {
+    let mut world = World::new(vec![job("a", cron("0 * * * *"), |policy| {
+        policy.retry.retries = 1;
+        policy.retry.delay = MINUTE;
+    })]);
+    world.starts_fail = true;
+    world.pass(HOUR);
+    assert_eq!(world.events().last(), Some(&"run.retrying"));
+    world.pass(MINUTE);
+    let end = world.ends()[0].clone();
+    assert_eq!((end.status, end.reason, end.exit), (RunStatus::Failed, Some(Reason::StartFailed), None));
+    assert_eq!(end.detail.as_deref(), Some("no such program"));
+}
+
+#[test]
+fn an_output_that_is_not_as_expected_fails_the_run() {
+    for (result, status, kept) in [
+        (Ok(Some("{}".to_owned())), RunStatus::Succeeded, Some("{}".to_owned())),
+        (Err("it wrote nothing".to_owned()), RunStatus::Failed, None),
+    ] {
+        let mut world = World::new(vec![job("a", cron("0 * * * *"), |policy| {
+            policy.expect.output_nonempty = true;
+            policy.output.json = true;
+        })]);
+        world.pass(HOUR);
+        let run = world.alive[0].0;
+        world.end(Exit::Code(0));
+        assert!(world.ends().is_empty(), "the output is to be looked at first");
+        world.handle(Input::Output { run, result });
+        let end = world.ends()[0].clone();
+        assert_eq!((end.status, end.result), (status, kept));
+        assert_eq!(end.reason, (status == RunStatus::Failed).then_some(Reason::Output));
+    }
+}
+
+#[test]
+fn global_hooks_surround_those_of_the_job() {
+    let command = |text: &str| vec![JobCommand::Shell(text.into())];
+    let own = |policy: &mut Policy| {
+        policy.hooks.before = command("b");
+        policy.hooks.after_run = command("a");
+    };
+    let mut world = World::boot(vec![job("a", cron("0 * * * *"), own)], |boot| {
+        boot.settings.hooks.before = command("gb");
+        boot.settings.hooks.after_run = command("ga");
+    });
+    world.pass(HOUR);
+    while !world.alive.is_empty() {
+        world.end(Exit::Code(0));
+    }
+    let names: Vec<String> = steps_of(&world).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["global before 1", "before 1", "command", "after_run 1", "global after_run 1"]);
+}
+
+#[test]
+fn failure_hooks_run_once_the_last_attempt_has_failed() {
+    let mut world = World::new(vec![job("a", cron("0 * * * *"), |policy| {
+        policy.retry.retries = 1;
+        policy.hooks.on_failure = vec![JobCommand::Shell("bad".into())];
+        policy.hooks.after_run = vec![JobCommand::Shell("after".into())];
+    })]);
+    world.pass(HOUR);
+    while !world.alive.is_empty() {
+        let hook = matches!(world.alive[0].1, Place::Hook(..));
+        world.end(Exit::Code(u8::from(!hook)));
+        world.pass(SECOND);
+    }
+    let names: Vec<String> = steps_of(&world).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["command", "after_run 1", "command", "on_failure 1", "after_run 1"]);
+    assert_eq!(world.statuses(), [RunStatus::Failed]);
+}
+
+#[test]
+fn a_cancelled_wait_for_a_retry_is_over_at_once() {
+    let mut world = World::new(vec![job("a", cron("0 * * * *"), |policy| {
+        policy.retry.retries = 5;
+        policy.retry.delay = MINUTE;
+    })]);
+    world.pass(HOUR);
+    let run = world.alive[0].0;
+    world.end(Exit::Code(1));
+    world.ask(Command::Cancel { run, reason: Some("enough".to_owned()) });
+    assert_eq!(world.statuses(), [RunStatus::Cancelled]);
+    world.pass(MINUTE * 5);
+    assert!(world.alive.is_empty());
 }
 
 #[test]
@@ -280,6 +435,79 @@ fn a_removed_job_finishes_its_run() {
     assert_eq!(world.statuses(), [RunStatus::Succeeded]);
     world.pass(HOUR * 3);
     assert_eq!(world.claims().len(), 1);
+}
+
+fn notices(world: &World) -> Vec<NoticeKind> {
+    let notices = world.ledger.iter().filter_map(|change| match change {
+        Change::Notify(notice) => Some(notice.kind),
+        _ => None,
+    });
+    notices.collect()
+}
+
+fn notify(when: NotifyWhen) -> impl FnOnce(&mut Policy) {
+    move |policy| policy.notify = vec![NotifyRule { notifier: name("ops"), when }]
+}
+
+#[test]
+fn n2_a_notifier_speaks_when_its_rule_says() {
+    use NoticeKind as Kind;
+    for (when, expected) in [
+        (NotifyWhen::Change, vec![Kind::Failed, Kind::Recovered]),
+        (NotifyWhen::Failure, vec![Kind::Failed, Kind::Failed]),
+        (NotifyWhen::Recovery, vec![Kind::Recovered]),
+        (
+            NotifyWhen::Always,
+            vec![
+                Kind::Started,
+                Kind::Failed,
+                Kind::Started,
+                Kind::Failed,
+                Kind::Started,
+                Kind::Recovered,
+                Kind::Started,
+                Kind::Succeeded,
+            ],
+        ),
+    ] {
+        let mut world = World::new(vec![job("a", cron("0 * * * *"), notify(when))]);
+        for code in [1, 1, 0, 0] {
+            world.pass(HOUR);
+            world.end(Exit::Code(code));
+        }
+        assert_eq!(notices(&world), expected, "{when:?}");
+    }
+}
+
+#[test]
+fn n2_a_retry_that_helps_is_no_news() {
+    let mut world = World::new(vec![job("a", cron("0 * * * *"), |policy| {
+        notify(NotifyWhen::Change)(policy);
+        policy.retry.retries = 1;
+    })]);
+    world.pass(HOUR);
+    world.end(Exit::Code(1));
+    world.pass(SECOND);
+    world.end(Exit::Code(0));
+    assert_eq!(notices(&world), []);
+}
+
+#[test]
+fn a_run_that_lasts_too_long_raises_an_alarm_once() {
+    let mut world = World::new(vec![job("a", cron("0 * * * *"), |policy| {
+        notify(NotifyWhen::Change)(policy);
+        policy.expect.max_duration = Some(MINUTE);
+    })]);
+    world.pass(HOUR + MINUTE * 30);
+    assert_eq!(world.events().last(), Some(&"run.overdue"));
+    assert_eq!(notices(&world), [NoticeKind::Overdue]);
+    assert!(world.signals.is_empty(), "it may go on");
+    world.end(Exit::Code(0));
+    // One in time raises none.
+    world.pass(MINUTE * 30);
+    world.end(Exit::Code(0));
+    world.pass(MINUTE * 10);
+    assert_eq!(notices(&world), [NoticeKind::Overdue]);
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! The scheduler in a world of its own: a clock that jumps to the next deadline, processes that end when the test
 //! says so, a store that is a list.
 
+mod adopted;
 mod clock;
 mod due;
 mod ends;
 mod overlap;
 mod restart;
+mod restored;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -70,6 +72,8 @@ pub(super) struct World {
     pub(super) signals: Vec<(RunId, i32)>,
     pub(super) answers: Vec<Answer>,
     pub(super) exited: bool,
+    /// True: no command can be started.
+    pub(super) starts_fail: bool,
     /// False: the store says nothing of claims until the test does.
     pub(super) store_answers: bool,
     pub(super) unanswered: Vec<RunId>,
@@ -89,6 +93,7 @@ impl World {
             unfinished: Vec::new(),
             hold: None,
             heartbeat: None,
+            restored: None,
             next_run: 1,
             boot_id: "boot-1".to_owned(),
             starting: true,
@@ -107,6 +112,7 @@ impl World {
             signals: Vec::new(),
             answers: Vec::new(),
             exited: false,
+            starts_fail: false,
             store_answers: true,
             unanswered: Vec::new(),
         };
@@ -138,6 +144,10 @@ impl World {
                         }
                     }
                     self.ledger.push(change);
+                }
+                Effect::Spawn { run, place } if self.starts_fail => {
+                    let detail = "no such program".to_owned();
+                    inputs.push(Input::StartFailed { run, place, detail });
                 }
                 Effect::Spawn { run, place } => {
                     self.alive.push((run, place));

@@ -121,3 +121,96 @@ fn o2_a_job_that_fails_and_waits_has_no_second_chain() {
     assert!(world.alive.is_empty());
     assert_eq!(world.gaps()[0].reason, Reason::Busy);
 }
+
+#[test]
+fn a_pool_of_32_runs_2000_by_priority_then_fire_time() {
+    // Five jobs whose fire times differ, each four hundred times in the queue; the pool is full meanwhile.
+    let jobs = (0..5).map(|n| {
+        job(&format!("j{n}"), cron(&format!("{} * * * * *", n * 7)), move |policy| {
+            policy.pool = Some(name("wide"));
+            policy.priority = n % 2;
+            policy.on_busy = Some(OnBusy::Queue);
+            policy.max_instances = 400;
+        })
+    });
+    let mut world = World::boot(jobs.collect(), |boot| boot.pools = vec![pool("wide", 32)]);
+    world.pass(MINUTE * 400);
+    assert_eq!(world.claims().len(), 2_000);
+    assert_eq!(world.alive.len(), 32);
+    let mut order = Vec::new();
+    for _ in 0..2_000 {
+        assert!(world.alive.len() <= 32);
+        world.end(Exit::Code(0));
+        if let Some((run, _)) = world.alive.get(31) {
+            let run = world.scheduler.run(*run).unwrap();
+            order.push((std::cmp::Reverse(run.job.policy.priority), run.fire_time, run.run));
+        }
+    }
+    assert_eq!((order.len(), world.statuses().len()), (2_000 - 32, 2_000));
+    assert!(order.is_sorted(), "by priority, then by fire time");
+}
+
+#[test]
+fn priority_may_be_given_for_one_run() {
+    let pooled = |text| job(text, cron("0 * * * *"), |policy| policy.pool = Some(name("one")));
+    let jobs = ["a", "b", "c"].map(pooled).into();
+    let mut world = World::boot(jobs, |boot| boot.pools = vec![pool("one", 1)]);
+    for (text, priority) in [("a", None), ("b", None), ("c", Some(5))] {
+        let request = RunNow { job: name(text), args: Vec::new(), if_due: false, force: false, priority };
+        world.ask(Command::RunNow(request));
+    }
+    let mut order = Vec::new();
+    while let Some((run, _)) = world.alive.first().copied() {
+        order.push(world.scheduler.run(run).unwrap().job.name.to_string());
+        world.end(Exit::Code(0));
+    }
+    assert_eq!(order, ["a", "c", "b"]);
+}
+
+#[test]
+fn p7_what_waits_does_not_start_once_the_daemon_stops() {
+    let jobs = || {
+        vec![
+            job("pooled", cron("* * * * *"), |policy| {
+                policy.pool = Some(name("one"));
+                policy.max_instances = 2;
+            }),
+            job("queued", cron("* * * * *"), |policy| policy.on_busy = Some(OnBusy::Queue)),
+            job("retried", cron("* * * * *"), |policy| {
+                policy.retry.retries = 1;
+                policy.retry.delay = SECOND * 5;
+            }),
+        ]
+    };
+    let world = || World::boot(jobs(), |boot| boot.pools = vec![pool("one", 1)]);
+    let prepare = |world: &mut World| {
+        world.pass(MINUTE * 2);
+        assert_eq!(world.alive.len(), 3);
+        let retried = world.alive.iter().map(|(run, _)| *run);
+        let name = |run| world.scheduler.run(run).unwrap().job.name.to_string();
+        let retried = retried.into_iter().find(|run| name(*run) == "retried").unwrap();
+        world.end_run(retried, Exit::Code(1));
+    };
+
+    let mut stopped = world();
+    prepare(&mut stopped);
+    stopped.ask(Command::Stop { leave: false });
+    stopped.pass(SECOND * 10);
+    stopped.end(Exit::Code(0));
+    stopped.end(Exit::Code(0));
+    assert!(stopped.alive.is_empty(), "{:?}", stopped.alive);
+    assert!(stopped.exited);
+
+    // A hold is the same, but for its end.
+    let mut held = world();
+    prepare(&mut held);
+    held.ask(Command::Hold { reason: None });
+    held.pass(SECOND * 10);
+    held.end(Exit::Code(0));
+    held.end(Exit::Code(0));
+    assert!(held.alive.is_empty(), "{:?}", held.alive);
+    held.ask(Command::Release);
+    assert_eq!(held.alive.len(), 3, "the pooled, the queued and the retried one");
+    let retried = held.alive.iter().map(|(run, _)| held.scheduler.run(*run).unwrap().attempt).max();
+    assert_eq!(retried, Some(2));
+}

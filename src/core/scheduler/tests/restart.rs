@@ -5,10 +5,19 @@ use std::time::Duration;
 use super::{HOUR, MINUTE, NOON, World, cron, job, memory, name};
 use crate::core::job::{Grace, OnLost};
 use crate::core::run::{Exit, ProcessMark, Reason, RunId, RunStatus, Source};
-use crate::core::scheduler::{Boot, Evidence, Unfinished};
+use crate::core::scheduler::{Boot, Evidence, Found, FoundCommand, Place, Unfinished};
 use crate::core::trigger::Firing;
 
 const HALF_HOUR: Duration = Duration::from_secs(1_800);
+
+fn alive() -> Evidence {
+    Evidence::Started { found: vec![found(FoundCommand::At(Place::Work), None)], steps: Vec::new() }
+}
+
+/// A process that was started when the run was.
+fn found(command: FoundCommand, exit: Option<Exit>) -> Found {
+    Found { process: PROCESS, command, age: Some(HALF_HOUR), exit, outcome: None }
+}
 
 fn left_behind(status: RunStatus, evidence: Evidence) -> impl FnOnce(&mut Boot) {
     move |boot| {
@@ -59,13 +68,13 @@ fn p2_its_grace_judges_it() {
 fn p3_a_live_run_is_adopted_and_counts() {
     let mut world = World::boot(
         vec![job("a", cron("30 * * * *"), |policy| policy.timeout = Some(HOUR * 3))],
-        left_behind(RunStatus::Running, Evidence::Alive(PROCESS)),
+        left_behind(RunStatus::Running, alive()),
     );
     world.pass(HOUR);
     assert!(world.alive.is_empty(), "no second run beside it");
     assert_eq!(world.gaps()[0].reason, Reason::Busy);
     let run = RunId(7);
-    world.alive.push((run, crate::core::scheduler::Place::Work));
+    world.alive.push((run, Place::Work));
     world.end(Exit::Code(3));
     let end = world.ends()[0].clone();
     assert_eq!((end.run, end.status, end.duration), (run, RunStatus::Failed, Some(HOUR + HALF_HOUR)));
@@ -93,10 +102,13 @@ fn p4_lost_runs_are_run_again_only_where_the_job_says_so() {
 }
 
 #[test]
-fn an_end_the_kernel_told_is_taken() {
+fn p4_an_end_the_kernel_told_is_taken() {
     let world = World::boot(
         vec![job("a", cron("30 * * * *"), |_| {})],
-        left_behind(RunStatus::Running, Evidence::Ended(Exit::Code(0))),
+        left_behind(RunStatus::Running, {
+            let work = found(FoundCommand::At(Place::Work), Some(Exit::Code(0)));
+            Evidence::Started { found: vec![work], steps: Vec::new() }
+        }),
     );
     assert_eq!(world.statuses(), [RunStatus::Succeeded]);
 }

@@ -1,0 +1,178 @@
+//! Runs that an earlier daemon left behind: taken back, they go on as if nothing had happened.
+
+use std::time::Duration;
+
+use super::due::run_event;
+use super::io::{Effects, Evidence, Found, Unfinished};
+use super::live::{Cause, JobId, LiveRun, PoolKey, Stand};
+use super::resume::{Resumed, resume};
+use super::{MonoTimer, Scheduler};
+use crate::core::change::{Change, StepRecord};
+use crate::core::event::EventKind;
+use crate::core::instant::{Monotonic, Now, Timestamp};
+use crate::core::run::{Reason, RunEvent, RunId, RunStatus, transition};
+
+impl Scheduler {
+    /// Takes back the runs that were not over, those that are alive first: they hold instances and workers.
+    pub(super) fn restore_all(&mut self, runs: Vec<Unfinished>, now: Now, fx: &mut Effects) {
+        let started = |run: &Unfinished| matches!(run.evidence, Evidence::Started { .. });
+        let (alive, others): (Vec<_>, Vec<_>) = runs.into_iter().partition(started);
+        for run in alive.into_iter().chain(others) {
+            self.restore(run, now, fx);
+        }
+    }
+
+    fn restore(&mut self, old: Unfinished, now: Now, fx: &mut Effects) {
+        let job = match self.find(old.job.as_str()) {
+            Some(id) => id,
+            None => self.ghost(&old.job, now),
+        };
+        let mut run = self.new_run(job, old.source, old.due_at, now);
+        self.next_run = self.next_run.max(old.run.0 + 1);
+        run.id = old.run;
+        run.fire_time = old.fire_time;
+        run.queued_at = old.queued_at;
+        run.attempt = old.attempt;
+        run.status = old.status;
+        run.priority = old.priority;
+        run.args = old.args;
+        run.durable = true;
+        run.catch_up = true;
+        run.started = old.started_at.map(|at| (at, backdated(at, now)));
+        let known = !self.slot(job).removed;
+        let id = run.id;
+        let open = &mut self.slot_mut(job).more_mut().open;
+        open.push(id);
+        open.sort_unstable();
+        self.runs.insert(id, run);
+        match old.evidence {
+            Evidence::NeverStarted if !known => {
+                self.finish_unstarted(id, RunStatus::Cancelled, Reason::Removed, None, now, fx);
+            }
+            Evidence::NeverStarted if old.status == RunStatus::Retrying => {
+                let wait = old.retry_at.map_or(Duration::ZERO, |at| at.since(now.wall));
+                if let Some(run) = self.runs.get_mut(&id) {
+                    run.stage = Stand::Retry;
+                }
+                self.take_hold_of_instance(id, job);
+                self.mono_timers.arm(now.mono.plus(wait), MonoTimer::Retry(id));
+            }
+            Evidence::NeverStarted => self.consider(id, now, fx),
+            Evidence::Started { found, steps } => self.adopt(id, job, &found, &steps, now, fx),
+            Evidence::Unknown(reason) => self.lose(id, reason, None, now, fx),
+        }
+    }
+
+    /// Keeps a run whose processes have outlived the last daemon, or whose end the kernel has told.
+    fn adopt(
+        &mut self,
+        id: RunId,
+        job: JobId,
+        found: &[Found],
+        steps: &[StepRecord],
+        now: Now,
+        fx: &mut Effects,
+    ) {
+        self.take_hold_of_instance(id, job);
+        self.take_hold_of_worker(id);
+        let wanted = !self.slot(job).removed;
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        run.stage = Stand::Alive;
+        run.catch_up = false;
+        run.attempt = run.attempt.max(1);
+        let age = found.iter().filter_map(|found| found.age).max();
+        let begun = begun_at(run, age, steps, now);
+        let (wall, _) = *run.started.get_or_insert(begun);
+        let limit = run.job.policy.timeout.map(|limit| begun.1.plus(limit));
+        let resumed = resume(run, &self.settings.hooks, found, steps, wanted, now);
+        if run.status != RunStatus::Running {
+            if let Ok(status) = transition(run.status, RunEvent::Start) {
+                run.status = status;
+            }
+            let process = found.first().map(|found| found.process);
+            fx.commit(Change::Started { run: id, attempt: run.attempt, at: wall, process });
+            fx.event(run_event(run, EventKind::RunStarted, now));
+        }
+        match resumed {
+            Resumed::Lost { detail } => self.lose(id, Reason::EndUnseen, Some(detail), now, fx),
+            Resumed::WorkOver(progress) => {
+                run.progress = Some(Box::new(progress));
+                self.work_over(id, now, fx);
+            }
+            Resumed::Within { mut progress, records, ended } => {
+                progress.time_limit = limit.filter(|_| progress.verdict.is_none());
+                let nothing_left = progress.children.is_empty();
+                run.progress = Some(Box::new(progress));
+                for step in records {
+                    fx.commit(Change::Step { run: id, step });
+                }
+                self.arm_adopted(id, now, fx);
+                for (place, exit) in ended {
+                    match exit {
+                        Some(exit) => self.command_exited(id, place, exit, None, now, fx),
+                        None => self.command_vanished(id, place, now, fx),
+                    }
+                }
+                if nothing_left {
+                    self.start_stage(id, now, fx);
+                }
+            }
+        }
+    }
+
+    /// Arms the deadlines of an adopted run; those that have passed meanwhile ring at once.
+    fn arm_adopted(&mut self, id: RunId, now: Now, fx: &mut Effects) {
+        let Some(run) = self.runs.get(&id) else { return };
+        let (Some(progress), Some((_, started))) = (run.progress.as_deref(), run.started) else { return };
+        let mut deadlines = Vec::new();
+        deadlines.extend(progress.time_limit.map(|at| (at, MonoTimer::AttemptLimit(id))));
+        let longest = run.job.policy.expect.max_duration;
+        deadlines.extend(longest.map(|limit| (started.plus(limit), MonoTimer::LongRun(id))));
+        let limits = progress.children.iter().filter_map(|child| Some((child.time_limit?, child.position)));
+        deadlines.extend(limits.map(|(at, position)| (at, MonoTimer::CommandLimit(id, position))));
+        let doomed = progress.siblings_are_doomed();
+        for (at, timer) in deadlines {
+            self.mono_timers.arm(at, timer);
+        }
+        if doomed {
+            self.ask_children(id, Cause::Told, now, fx);
+        }
+    }
+
+    fn take_hold_of_instance(&mut self, id: RunId, job: JobId) {
+        if let Some(run) = self.runs.get_mut(&id) {
+            run.has_instance = true;
+        }
+        self.slot_mut(job).more_mut().active += 1;
+    }
+
+    /// Counts a run that is alive for its pool, also over the pool's limit.
+    fn take_hold_of_worker(&mut self, id: RunId) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let Some(key) = run.job.policy.pool.clone().map(PoolKey::Named) else { return };
+        if let Some(pool) = self.pools.get_mut(&key) {
+            pool.busy += 1;
+            run.worker = Some(key);
+        }
+    }
+}
+
+/// Returns when the attempt at hand of a run began; `age` is that of its oldest process.
+fn begun_at(run: &LiveRun, age: Option<Duration>, steps: &[StepRecord], now: Now) -> (Timestamp, Monotonic) {
+    let first_step = steps.iter().filter_map(|step| step.started_at).min();
+    match (first_step, age, run.started.filter(|_| run.attempt == 1)) {
+        // Nothing has ended before: the process was the first, and its age does not depend on the wall clock.
+        (None, Some(age), _) => {
+            (now.wall.minus(age), Monotonic::from_duration(now.mono.as_duration().saturating_sub(age)))
+        }
+        (_, _, Some(started)) => started,
+        (Some(at), _, None) => (at, backdated(at, now)),
+        (None, None, None) => (now.wall, now.mono),
+    }
+}
+
+/// Returns the reading of the monotonic clock at an earlier wall instant, as far back as it goes.
+fn backdated(at: Timestamp, now: Now) -> Monotonic {
+    let ago = now.wall.since(at);
+    Monotonic::from_duration(now.mono.as_duration().saturating_sub(ago))
+}

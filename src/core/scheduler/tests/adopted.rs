@@ -1,0 +1,361 @@
+//! P3: runs of several commands that outlive their daemon go on as if nothing had happened.
+
+use std::time::Duration;
+
+use super::{HOUR, MINUTE, NOON, SECOND, World, cron, job, memory, name, pool};
+use crate::core::change::{Change, Finish, StepRecord};
+use crate::core::job::{Command as JobCommand, Job, OnLost, Policy, Step, StepBody, Work};
+use crate::core::run::{Exit, ProcessMark, Reason, RunId, RunStatus, Source};
+use crate::core::scheduler::{Evidence, Found, FoundCommand, HookKind, HookOwner, Place, Unfinished};
+
+const RUN: RunId = RunId(7);
+const AGO: Duration = Duration::from_secs(1_800);
+const OK: Exit = Exit::Code(0);
+
+fn step(text: &str) -> Step {
+    let body = StepBody::Command(JobCommand::Shell(text.into()));
+    Step { name: text.into(), body, timeout: None, continue_on_error: false }
+}
+
+fn steps(names: &[&str]) -> Work {
+    Work::Steps(names.iter().map(|name| step(name)).collect())
+}
+
+fn parallel(names: &[&str], fail_fast: bool) -> Work {
+    Work::Parallel { steps: names.iter().map(|name| step(name)).collect(), fail_fast }
+}
+
+fn with(work: Work, change: impl FnOnce(&mut Policy)) -> Job {
+    Job { work, ..job("a", cron("30 * * * *"), change) }
+}
+
+/// A command that had ended before the daemon went, `position` minutes after the start.
+fn record(position: u32, name: &str, exit: Exit) -> StepRecord {
+    StepRecord {
+        attempt: 1,
+        position,
+        name: name.to_owned(),
+        status: if exit.is_success() { RunStatus::Succeeded } else { RunStatus::Failed },
+        started_at: Some(NOON.minus(AGO).plus(MINUTE * position)),
+        duration: Some(SECOND),
+        exit: Some(exit),
+        output_offset: None,
+        detail: None,
+    }
+}
+
+fn process(pid: i32) -> ProcessMark {
+    ProcessMark { pid, start_ticks: 99 }
+}
+
+/// A live process that says which command it is.
+fn alive(pid: i32, name: &str) -> Found {
+    let command = FoundCommand::Named(name.to_owned());
+    Found { process: process(pid), command, age: Some(MINUTE), exit: None, outcome: None }
+}
+
+fn ended(name: &str, exit: Exit) -> Found {
+    Found { process: process(0), age: None, exit: Some(exit), ..alive(1, name) }
+}
+
+/// A new daemon with a run that the old one had started half an hour ago.
+fn adopt(job: Job, found: Vec<Found>, records: Vec<StepRecord>) -> World {
+    adopt_attempt(job, 1, found, records)
+}
+
+fn adopt_attempt(job: Job, attempt: u32, found: Vec<Found>, records: Vec<StepRecord>) -> World {
+    let at = NOON.minus(AGO);
+    let mut world = World::boot(vec![job], |boot| {
+        boot.memory.insert(name("a"), memory(at, &cron("30 * * * *")));
+        boot.pools = vec![pool("io", 1)];
+        boot.next_run = 8;
+        boot.unfinished.push(Unfinished {
+            run: RUN,
+            job: name("a"),
+            fire_time: Some(at),
+            source: Source::Schedule,
+            status: RunStatus::Running,
+            queued_at: at,
+            due_at: at,
+            attempt,
+            started_at: Some(at),
+            retry_at: None,
+            priority: 0,
+            args: Vec::new(),
+            evidence: Evidence::Started { found: found.clone(), steps: records },
+        });
+    });
+    let places = found.iter().filter_map(|found| world.scheduler.place_of(RUN, found.process));
+    let adopted: Vec<_> = places.map(|place| (RUN, place)).collect();
+    world.alive.splice(0..0, adopted);
+    world
+}
+
+fn places(world: &World) -> Vec<Place> {
+    world.alive.iter().map(|(_, place)| *place).collect()
+}
+
+fn end(world: &World) -> Finish {
+    world.ends().into_iter().find(|end| end.run == RUN).unwrap().clone()
+}
+
+fn written(world: &World) -> Vec<(u32, String, RunStatus)> {
+    let steps = world.ledger.iter().filter_map(|change| match change {
+        Change::Step { step, .. } => Some((step.position, step.name.clone(), step.status)),
+        _ => None,
+    });
+    steps.collect()
+}
+
+#[test]
+fn p3_steps_go_on_after_the_adopted_one() {
+    let job = with(steps(&["one", "two", "three"]), |_| {});
+    let mut world = adopt(job, vec![alive(1, "two")], vec![record(0, "one", OK)]);
+    assert_eq!(places(&world), [Place::Step(1)]);
+    world.end(OK);
+    assert_eq!(places(&world), [Place::Step(2)]);
+    world.end(OK);
+    assert_eq!((end(&world).status, end(&world).exit), (RunStatus::Succeeded, Some(OK)));
+    let expected = [(1, "two", RunStatus::Succeeded), (2, "three", RunStatus::Succeeded)];
+    assert_eq!(written(&world), expected.map(|(at, name, status)| (at, name.to_owned(), status)));
+}
+
+#[test]
+fn p3_a_failure_of_the_adopted_step_stops_the_run() {
+    let job = with(steps(&["one", "two", "three"]), |_| {});
+    let mut world = adopt(job, vec![alive(1, "two")], vec![record(0, "one", OK)]);
+    world.end(Exit::Code(4));
+    assert!(world.alive.is_empty());
+    let end = end(&world);
+    assert_eq!((end.status, end.reason), (RunStatus::Failed, Some(Reason::ExitCode)));
+    assert_eq!(end.detail.as_deref(), Some("two: exit code 4"));
+}
+
+#[test]
+fn p3_a_step_that_was_started_says_that_the_one_before_went_well() {
+    // The daemon died before the end of "one" was durable.
+    let job = with(steps(&["one", "two"]), |_| {});
+    let mut world = adopt(job, vec![alive(1, "two")], Vec::new());
+    world.end(OK);
+    assert_eq!(end(&world).status, RunStatus::Succeeded);
+    assert_eq!(written(&world)[0], (0, "one".to_owned(), RunStatus::Succeeded));
+}
+
+#[test]
+fn p3_a_parallel_group_is_judged_whole() {
+    for (recorded, last, status) in [
+        (OK, OK, RunStatus::Succeeded),
+        (Exit::Code(1), OK, RunStatus::Failed),
+        (OK, Exit::Signal(9), RunStatus::Failed),
+    ] {
+        let job = with(parallel(&["one", "two", "three"], false), |_| {});
+        let found = vec![alive(1, "three"), alive(2, "two")];
+        let mut world = adopt(job, found, vec![record(0, "one", recorded)]);
+        assert_eq!(world.alive.len(), 2);
+        world.end(OK);
+        assert!(world.ends().is_empty(), "the run is not over");
+        world.end(last);
+        assert_eq!(end(&world).status, status, "{recorded:?} {last:?}");
+    }
+}
+
+#[test]
+fn p3_a_group_that_fails_fast_is_ended_after_all() {
+    let job = with(parallel(&["one", "two"], true), |policy| policy.kill_after = SECOND);
+    let mut world = adopt(job, vec![alive(1, "two")], vec![record(0, "one", Exit::Code(1))]);
+    world.pass(SECOND);
+    assert_eq!(world.signals, [(RUN, 15), (RUN, 9)]);
+    world.end(Exit::Signal(9));
+    assert_eq!(end(&world).detail.as_deref(), Some("one: exit code 1"));
+}
+
+#[test]
+fn p3_a_nested_group_is_found_by_its_names() {
+    let commands = [step("x"), step("y")].into();
+    let body = StepBody::Parallel { commands, fail_fast: false };
+    let group = Step { body, ..step("group") };
+    let work = Work::Steps([step("one"), group, step("last")].into());
+    let found = vec![alive(1, "group/x"), alive(2, "group/y")];
+    let mut world = adopt(with(work, |_| {}), found, vec![record(0, "one", OK)]);
+    assert_eq!(places(&world), [Place::Nested(1, 0), Place::Nested(1, 1)]);
+    world.end(OK);
+    world.end(OK);
+    assert_eq!(places(&world), [Place::Step(2)]);
+}
+
+#[test]
+fn p4_a_member_that_ended_unseen_makes_the_run_lost_once_the_others_have_ended() {
+    let job = || with(parallel(&["one", "two"], false), |policy| policy.on_lost = OnLost::Rerun);
+    let mut world = adopt(job(), vec![alive(1, "two")], Vec::new());
+    assert!(world.ends().is_empty());
+    world.end(OK);
+    let end = end(&world);
+    assert_eq!((end.status, end.reason), (RunStatus::Lost, Some(Reason::EndUnseen)));
+    assert_eq!(end.detail.as_deref(), Some("one: nobody saw how it ended"));
+    assert_eq!(world.scheduler.run(world.alive[0].0).unwrap().source, Source::Rerun);
+    // A failure that was seen decides.
+    let mut world = adopt(job(), vec![alive(1, "two")], Vec::new());
+    world.end(Exit::Code(3));
+    assert_eq!(self::end(&world).status, RunStatus::Failed);
+}
+
+#[test]
+fn p4_an_unseen_end_that_decides_nothing_does_not_stop_the_run() {
+    let commands = [Step { continue_on_error: true, ..step("x") }, step("y")].into();
+    let group = Step { body: StepBody::Parallel { commands, fail_fast: false }, ..step("group") };
+    let work = Work::Steps([group, step("last")].into());
+    let mut world = adopt(with(work, |_| {}), vec![alive(1, "group/y")], Vec::new());
+    world.end(OK);
+    assert_eq!(places(&world), [Place::Step(1)]);
+    world.end(OK);
+    assert_eq!(end(&world).status, RunStatus::Succeeded);
+}
+
+#[test]
+fn p4_a_step_that_ended_unseen_is_named() {
+    let job = with(steps(&["one", "two", "three"]), |_| {});
+    let world = adopt(job, Vec::new(), vec![record(0, "one", OK)]);
+    assert!(world.alive.is_empty());
+    let end = end(&world);
+    assert_eq!((end.status, end.reason), (RunStatus::Lost, Some(Reason::EndUnseen)));
+    assert_eq!(end.detail.as_deref(), Some("two: nobody saw how it ended"));
+}
+
+#[test]
+fn p4_a_step_whose_end_the_kernel_told_is_followed_by_the_next() {
+    let job = || with(steps(&["one", "two"]), |_| {});
+    let mut world = adopt(job(), vec![ended("one", OK)], Vec::new());
+    assert_eq!(places(&world), [Place::Step(1)]);
+    world.end(OK);
+    assert_eq!(end(&world).status, RunStatus::Succeeded);
+    let world = adopt(job(), vec![ended("one", Exit::Code(9))], Vec::new());
+    assert_eq!((end(&world).status, end(&world).exit), (RunStatus::Failed, Some(Exit::Code(9))));
+}
+
+#[test]
+fn p3_a_run_whose_work_is_on_record_ends_as_it_says() {
+    for (exit, status) in [(OK, RunStatus::Succeeded), (Exit::Code(2), RunStatus::Failed)] {
+        let job = with(steps(&["one", "two"]), |_| {});
+        let world = adopt(job, Vec::new(), vec![record(0, "one", OK), record(1, "two", exit)]);
+        assert_eq!((end(&world).status, end(&world).exit), (status, Some(exit)));
+    }
+}
+
+#[test]
+fn p3_hooks_run_after_the_adopted_work() {
+    let hooks = |policy: &mut Policy| {
+        policy.hooks.before = vec![JobCommand::Shell("b".into())];
+        policy.hooks.on_success = vec![JobCommand::Shell("s".into())];
+        policy.hooks.after_run = vec![JobCommand::Shell("a".into())];
+    };
+    let job = || with(Work::Command(JobCommand::Shell("true".into())), hooks);
+    let hook = |kind| Place::Hook(kind, HookOwner::Job, 0);
+    let mut world = adopt(job(), vec![alive(1, "command")], vec![record(0, "before 1", OK)]);
+    for place in [Place::Work, hook(HookKind::OnSuccess), hook(HookKind::AfterRun)] {
+        assert_eq!(places(&world), [place]);
+        world.end(OK);
+    }
+    assert_eq!(end(&world).status, RunStatus::Succeeded);
+
+    // A closing hook is alive; the record of the work never became durable, but the hook was told.
+    let outcome = Some((RunStatus::Failed, Some(Exit::Code(3))));
+    let closing = Found { outcome, ..alive(1, "after_run 1") };
+    let mut world = adopt(job(), vec![closing], vec![record(0, "before 1", OK)]);
+    assert_eq!(places(&world), [hook(HookKind::AfterRun)]);
+    world.end(OK);
+    assert_eq!((end(&world).status, end(&world).exit), (RunStatus::Failed, Some(Exit::Code(3))));
+
+    // A hook that may have run is not run again.
+    let records = vec![record(0, "before 1", OK), record(1, "command", OK)];
+    let mut world = adopt(job(), Vec::new(), records);
+    assert_eq!(places(&world), [hook(HookKind::AfterRun)]);
+    world.end(OK);
+    assert_eq!(end(&world).status, RunStatus::Succeeded);
+    assert_eq!(written(&world)[0], (2, "on_success 1".to_owned(), RunStatus::Lost));
+}
+
+#[test]
+fn p3_retries_go_on_counting() {
+    let job = with(Work::Command(JobCommand::Shell("true".into())), |policy| policy.retry.retries = 2);
+    let mut world = adopt_attempt(job, 2, vec![alive(1, "command")], vec![]);
+    world.end(Exit::Code(1));
+    world.pass(SECOND);
+    assert_eq!(world.scheduler.run(RUN).unwrap().attempt, 3);
+    world.end(Exit::Code(1));
+    assert_eq!(end(&world).status, RunStatus::Failed, "the third was the last");
+}
+
+#[test]
+fn p3_time_limits_count_from_the_original_start() {
+    // The attempt began half an hour ago; of that the adopted step has run for a minute.
+    let job = with(steps(&["one", "two"]), |policy| policy.timeout = Some(AGO + MINUTE));
+    let mut world = adopt(job, vec![alive(1, "two")], vec![record(0, "one", OK)]);
+    world.pass(SECOND * 59);
+    assert!(world.signals.is_empty());
+    world.pass(SECOND);
+    assert_eq!(world.signals, [(RUN, 15)]);
+    world.end(Exit::Signal(15));
+    assert_eq!(end(&world).status, RunStatus::TimedOut);
+
+    let limited = Step { timeout: Some(MINUTE * 3), ..step("two") };
+    let job = with(Work::Steps([step("one"), limited].into()), |_| {});
+    let mut world = adopt(job, vec![alive(1, "two")], vec![record(0, "one", OK)]);
+    world.pass(MINUTE * 2 - SECOND);
+    assert!(world.signals.is_empty());
+    world.pass(SECOND);
+    assert_eq!(world.signals, [(RUN, 15)]);
+
+    // One that had passed while nobody looked ends the run at once.
+    let job = with(steps(&["one", "two"]), |policy| policy.timeout = Some(MINUTE * 10));
+    let world = adopt(job, vec![alive(1, "two")], vec![record(0, "one", OK)]);
+    assert_eq!(world.signals, [(RUN, 15)]);
+}
+
+#[test]
+fn p3_a_process_that_hides_its_environment_is_taken_for_the_latest_command() {
+    let job = with(steps(&["one", "two", "three"]), |_| {});
+    let hidden = Found { command: FoundCommand::Latest, ..alive(1, "") };
+    let mut world = adopt(job, vec![hidden], vec![record(0, "one", OK)]);
+    assert_eq!(places(&world), [Place::Step(1)]);
+    world.end(OK);
+    assert_eq!(places(&world), [Place::Step(2)]);
+}
+
+#[test]
+fn p3_a_definition_that_has_changed_is_no_guide() {
+    let job = with(steps(&["new"]), |_| {});
+    let records = vec![record(0, "one", OK)];
+    let mut world = adopt(job, vec![alive(1, "two")], records);
+    assert_eq!(world.alive.len(), 1, "the process is followed");
+    world.end(Exit::Code(5));
+    assert!(world.alive.is_empty(), "nothing of the new definition runs in its name");
+    assert_eq!((end(&world).status, end(&world).exit), (RunStatus::Failed, Some(Exit::Code(5))));
+}
+
+#[test]
+fn p3_an_adopted_run_keeps_its_worker() {
+    let job = with(steps(&["one", "two"]), |policy| {
+        policy.pool = Some(name("io"));
+        policy.max_instances = 2;
+    });
+    let mut world = adopt(job, vec![alive(1, "one")], Vec::new());
+    world.pass(HOUR);
+    assert_eq!(world.alive.len(), 1, "the next one waits for the worker");
+    world.end(OK);
+    world.end(OK);
+    assert_eq!(world.alive.len(), 1);
+    assert_ne!(world.alive[0].0, RUN);
+}
+
+#[test]
+fn p3_an_adopted_startup_run_is_not_joined_by_another() {
+    use crate::core::job::StartupScope;
+    use crate::core::trigger::Firing;
+    let work = Work::Command(JobCommand::Shell("true".into()));
+    let change = |policy: &mut Policy| policy.startup = StartupScope::Start;
+    let job = Job { work, ..job("a", Firing::Startup, change) };
+    let work = Found { command: FoundCommand::At(Place::Work), ..alive(1, "") };
+    let world = adopt(job, vec![work], Vec::new());
+    assert_eq!(world.alive.len(), 1);
+    assert_eq!(world.gaps()[0].reason, Reason::Busy);
+}

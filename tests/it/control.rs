@@ -1,0 +1,13 @@
+//! The control plane: the command line and the daemon together.
+
+mod absent;
+mod acting;
+mod activation;
+mod completing;
+mod defining;
+mod durable;
+mod editing;
+mod socket;
+mod streams;
+mod terminal;
+mod undoing;

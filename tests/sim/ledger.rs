@@ -1,0 +1,252 @@
+//! What is durable: a second, plain implementation of what each change writes, so that the store's own has
+//! something to be held against.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use jobctl::core::change::{Change, Claim, Gap, StepRecord};
+use jobctl::core::event::EventKind;
+use jobctl::core::instant::Timestamp;
+use jobctl::core::name::Name;
+use jobctl::core::run::{RunId, RunStatus, Source};
+use jobctl::core::scheduler::Memory;
+use jobctl::store::{Outcome, RunRow};
+
+/// Everything that outlives the daemon.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ledger {
+    pub(crate) rows: BTreeMap<RunId, RunRow>,
+    by_fire_time: BTreeMap<(Name, Timestamp), RunId>,
+    pub(crate) steps: BTreeMap<RunId, Vec<StepRecord>>,
+    pub(crate) jobs: BTreeMap<Name, Memory>,
+    pub(crate) definitions: BTreeMap<Name, String>,
+    pub(crate) hold: Option<jobctl::core::change::Hold>,
+    pub(crate) heartbeat: Option<Timestamp>,
+    pub(crate) next_run: u64,
+    pub(crate) boot_id: String,
+    pub(crate) last_event: Option<EventKind>,
+    /// How many final events each run has.
+    pub(crate) final_events: HashMap<RunId, u32>,
+}
+
+impl Ledger {
+    pub(crate) fn new() -> Self {
+        Ledger { next_run: 1, boot_id: "boot-0".to_owned(), ..Ledger::default() }
+    }
+
+    pub(crate) fn memory(&mut self, job: &Name) -> &mut Memory {
+        self.jobs.entry(job.clone()).or_default()
+    }
+
+    /// Returns the row that has the outcome of a fire time.
+    pub(crate) fn row_of(&self, job: &Name, fire_time: Timestamp) -> Option<&RunRow> {
+        let own = self.by_fire_time.get(&(job.clone(), fire_time));
+        own.and_then(|run| self.rows.get(run)).or_else(|| {
+            let later = self.by_fire_time.range((job.clone(), fire_time)..=(job.clone(), Timestamp::MAX));
+            let rows = later.filter_map(|(_, run)| self.rows.get(run));
+            rows.into_iter().find(|row| row.first_fire_time.is_some_and(|first| first <= fire_time))
+        })
+    }
+
+    /// Writes one change; `unwritten` collects the numbers that this transaction gave no row.
+    pub(crate) fn apply(&mut self, change: &Change, unwritten: &mut HashSet<RunId>) -> Outcome {
+        match change {
+            Change::Claim(claim) => return self.claim(claim, unwritten),
+            Change::Gap(gap) => self.gap(gap, unwritten),
+            Change::Started { run, attempt, at, process } => {
+                let boot_id = self.boot_id.clone();
+                let Some(row) = self.open_row(*run) else { return Outcome::Refused };
+                row.status = RunStatus::Running;
+                row.attempt = *attempt;
+                row.started_at = row.started_at.or(Some(*at));
+                row.process = *process;
+                row.boot_id = Some(boot_id);
+                row.retry_at = None;
+                row.reason = None;
+            }
+            Change::Retrying { run, attempt, retry_at, reason, .. } => {
+                let Some(row) = self.open_row(*run) else { return Outcome::Refused };
+                row.status = RunStatus::Retrying;
+                row.attempt = *attempt;
+                row.retry_at = Some(*retry_at);
+                row.reason = Some(*reason);
+            }
+            Change::Finished(finish) => {
+                let Some(row) = self.open_row(finish.run) else { return Outcome::Refused };
+                row.status = finish.status;
+                row.reason = finish.reason;
+                row.finished_at = Some(finish.at);
+                row.retry_at = None;
+                let (job, well) = (row.job.clone(), finish.status == RunStatus::Succeeded);
+                if let Some(memory) = self.jobs.get_mut(&job).filter(|_| counts(finish.status)) {
+                    memory.well = Some(well);
+                    memory.last_success = if well { Some(finish.at) } else { memory.last_success };
+                }
+            }
+            Change::Cursor { job, cursor } => self.memory(job).cursor = Some(*cursor),
+            Change::Track { job, cursor, anchor, trigger } => {
+                let memory = self.memory(job);
+                memory.cursor = Some(*cursor);
+                memory.anchor = Some(*anchor);
+                memory.trigger = Some(trigger.clone());
+            }
+            Change::Pause { job, pause } => self.memory(job).pause.clone_from(pause),
+            Change::Satisfied { job, dependencies } => self.memory(job).satisfied.clone_from(dependencies),
+            Change::StartupBoot { job, boot_id } => self.memory(job).startup_boot = Some(boot_id.clone()),
+            Change::Define { job, toml } => drop(self.definitions.insert(job.clone(), toml.clone())),
+            Change::Undefine { job } => {
+                self.definitions.remove(job);
+                self.jobs.remove(job);
+            }
+            Change::Forget { job } => drop(self.jobs.remove(job)),
+            Change::Hold(hold) => self.hold.clone_from(hold),
+            Change::Heartbeat { at } => self.heartbeat = Some(*at),
+            Change::Retract { rows, .. } => {
+                for row in rows {
+                    self.retract(row.run, row.remains);
+                }
+            }
+            Change::Event(event) => {
+                if event.run.is_some_and(|run| unwritten.contains(&run)) {
+                    return Outcome::Refused;
+                }
+                self.last_event = Some(event.kind);
+                if let Some(run) = event.run.filter(|_| ends_a_run(event.kind)) {
+                    *self.final_events.entry(run).or_default() += 1;
+                }
+            }
+            Change::Step { run, step } => {
+                let steps = self.steps.entry(*run).or_default();
+                steps.retain(|old| (old.attempt, old.position) != (step.attempt, step.position));
+                steps.push(step.clone());
+            }
+            Change::Revision(_) | Change::Notify(_) | Change::RestoreSettled => {}
+        }
+        Outcome::Applied
+    }
+
+    fn open_row(&mut self, run: RunId) -> Option<&mut RunRow> {
+        self.rows.get_mut(&run).filter(|row| row.finished_at.is_none())
+    }
+
+    fn claim(&mut self, claim: &Claim, unwritten: &mut HashSet<RunId>) -> Outcome {
+        if claim.fire_time.is_some_and(|at| self.row_of(&claim.job, at).is_some()) {
+            unwritten.insert(claim.run);
+            return Outcome::Refused;
+        }
+        let mut row = self.empty_row(claim.run, &claim.job, RunStatus::Queued, claim.queued_at);
+        row.fire_time = claim.fire_time;
+        row.source = claim.source;
+        row.attempts = claim.attempts;
+        row.due_at = claim.due_at;
+        row.coalesced = claim.coalesced;
+        row.priority = claim.priority;
+        row.args.clone_from(&claim.args);
+        self.insert(row);
+        if let Some(cursor) = claim.cursor {
+            self.memory(&claim.job).cursor = Some(cursor);
+        }
+        Outcome::Applied
+    }
+
+    /// A row for several fire times stands for those of them that have no row of their own.
+    fn gap(&mut self, gap: &Gap, unwritten: &mut HashSet<RunId>) {
+        let range = (gap.job.clone(), gap.first)..=(gap.job.clone(), gap.last);
+        let inside = self.by_fire_time.range(range).filter_map(|(_, run)| self.rows.get(run));
+        let taken: u64 = inside.map(|row| row.occurrences).sum();
+        let covered = self.row_of(&gap.job, gap.last).is_some_and(|row| row.fire_time > Some(gap.last));
+        if gap.count > taken && !covered {
+            let mut row = self.empty_row(gap.run, &gap.job, gap.status, gap.at);
+            let free = !self.by_fire_time.contains_key(&(gap.job.clone(), gap.last));
+            let last = if free { gap.last } else { gap.last.minus(std::time::Duration::from_micros(1)) };
+            row.fire_time = Some(last);
+            row.first_fire_time = (gap.count > 1).then_some(gap.first);
+            row.occurrences = gap.count - taken;
+            row.reason = Some(gap.reason);
+            row.due_at = gap.last;
+            row.finished_at = Some(gap.at);
+            self.insert(row);
+        } else {
+            unwritten.insert(gap.run);
+        }
+        if let Some(cursor) = gap.cursor {
+            self.memory(&gap.job).cursor = Some(cursor);
+        }
+    }
+
+    fn retract(&mut self, run: RunId, remains: Option<(Timestamp, u64)>) {
+        let idle = |row: &RunRow| matches!(row.status, RunStatus::Missed | RunStatus::Skipped);
+        let Some(mut row) = self.rows.get(&run).filter(|row| idle(row)).cloned() else { return };
+        self.remove(run);
+        let Some((last, count)) = remains else { return };
+        let free = !self.by_fire_time.contains_key(&(row.job.clone(), last));
+        row.fire_time = Some(if free { last } else { last.minus(std::time::Duration::from_micros(1)) });
+        row.occurrences = count;
+        self.insert(row);
+    }
+
+    fn insert(&mut self, row: RunRow) {
+        self.next_run = self.next_run.max(row.run.0 + 1);
+        if let Some(at) = row.fire_time {
+            self.by_fire_time.insert((row.job.clone(), at), row.run);
+        }
+        self.rows.insert(row.run, row);
+    }
+
+    /// Takes a row away, as nothing but a retraction may.
+    pub(crate) fn remove(&mut self, run: RunId) {
+        if let Some(row) = self.rows.remove(&run)
+            && let Some(at) = row.fire_time
+        {
+            self.by_fire_time.remove(&(row.job, at));
+        }
+    }
+
+    fn empty_row(&self, run: RunId, job: &Name, status: RunStatus, queued_at: Timestamp) -> RunRow {
+        RunRow {
+            run,
+            job: job.clone(),
+            fire_time: None,
+            first_fire_time: None,
+            occurrences: 1,
+            status,
+            reason: None,
+            detail: None,
+            source: Source::Schedule,
+            attempt: 0,
+            attempts: 0,
+            queued_at,
+            due_at: queued_at,
+            started_at: None,
+            finished_at: None,
+            retry_at: None,
+            duration: None,
+            exit: None,
+            process: None,
+            boot_id: Some(self.boot_id.clone()),
+            host: "sim".to_owned(),
+            coalesced: 0,
+            note: None,
+            priority: 0,
+            args: Vec::new(),
+            usage: None,
+            result: None,
+        }
+    }
+}
+
+const fn counts(status: RunStatus) -> bool {
+    matches!(status, RunStatus::Succeeded | RunStatus::Failed | RunStatus::Lost | RunStatus::TimedOut)
+}
+
+const fn ends_a_run(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::RunSucceeded
+            | EventKind::RunFailed
+            | EventKind::RunTimedOut
+            | EventKind::RunCancelled
+            | EventKind::RunMissed
+            | EventKind::RunSkipped
+            | EventKind::RunLost
+    )
+}

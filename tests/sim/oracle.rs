@@ -1,0 +1,327 @@
+//! The judge: what must hold at every start, every commit and every look at the clock.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use jobctl::core::change::Change;
+use jobctl::core::instant::{Now, Timestamp};
+use jobctl::core::job::{Job, Pool};
+use jobctl::core::name::Name;
+use jobctl::core::run::{Reason, RunId, RunStatus, Source};
+use jobctl::core::scheduler::{Place, RunSnapshot, Scheduler, Unfinished};
+use jobctl::core::trigger::Firing;
+use jobctl::store::Outcome;
+
+use super::coverage::Coverage;
+use super::ledger::Ledger;
+use super::machine::Machine;
+
+/// When a change was decided.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Meta {
+    pub(crate) wall: Timestamp,
+    /// True: by a scheduler that was just beginning.
+    pub(crate) booting: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct Oracle {
+    /// What was broken, in order.
+    pub(crate) complaints: Vec<String>,
+    pub(crate) coverage: Coverage,
+    pub(crate) known: BTreeMap<Name, Arc<Job>>,
+    paused: BTreeSet<Name>,
+    held: bool,
+    pub(crate) stopping: bool,
+    /// True: for a reason from outside nothing falls due at present.
+    pub(crate) blocked: bool,
+    pub(crate) forced: HashSet<RunId>,
+    /// Which run has started for an occurrence.
+    started: HashMap<(Name, Timestamp), RunId>,
+    attempts: HashSet<(RunId, u32)>,
+    commands: HashSet<(RunId, u32, Place)>,
+    /// True: the clock has been set back, so that a start may lie before its instant.
+    set_back: bool,
+    /// How many starts were judged, and how many claims refused.
+    pub(crate) starts: u64,
+    pub(crate) refused: u64,
+}
+
+impl Oracle {
+    fn complain(&mut self, text: String) {
+        self.complaints.push(text);
+    }
+
+    /// A daemon begins with this job set.
+    pub(crate) fn boots(
+        &mut self,
+        jobs: &[Arc<Job>],
+        ledger: &Ledger,
+        machine: &Machine,
+        unfinished: &[Unfinished],
+    ) {
+        self.known = jobs.iter().map(|job| (job.name.clone(), job.clone())).collect();
+        let paused = ledger.jobs.iter().filter(|(_, memory)| memory.pause.is_some());
+        self.paused = paused.map(|(name, _)| name.clone()).collect();
+        self.held = ledger.hold.is_some();
+        self.stopping = false;
+        self.coverage.boots(jobs, ledger);
+        let taken_back: HashSet<RunId> = unfinished.iter().map(|run| run.run).collect();
+        let open = ledger.rows.values().filter(|row| row.finished_at.is_none());
+        let forgotten: Vec<_> = open.filter(|row| !taken_back.contains(&row.run)).collect();
+        if let Some(row) = forgotten.first() {
+            self.complaints.push(format!("run {} is not over and was not taken back", row.run));
+        }
+        for (pid, process) in machine.alive() {
+            if !taken_back.contains(&process.run) && ledger.rows.contains_key(&process.run) {
+                self.complaints.push(format!("process {pid} of run {} has no open run", process.run));
+            }
+        }
+    }
+
+    pub(crate) const fn clock_set(&mut self, forward: bool) {
+        self.set_back |= !forward;
+    }
+
+    /// The job set has changed.
+    pub(crate) fn job_set(&mut self, jobs: impl Iterator<Item = Arc<Job>>, now: Timestamp) {
+        for job in jobs {
+            let before = self.known.insert(job.name.clone(), job.clone());
+            self.coverage.register(&job);
+            let was_enabled = before.is_some_and(|before| before.enabled);
+            if was_enabled && !job.enabled {
+                self.coverage.disabled(&job.name, now);
+            }
+        }
+    }
+
+    /// The scheduler has decided something.
+    pub(crate) fn decided(&mut self, change: &Change) {
+        match change {
+            Change::Pause { job, pause: Some(_) } => drop(self.paused.insert(job.clone())),
+            Change::Pause { job, pause: None } => drop(self.paused.remove(job)),
+            Change::Hold(hold) => self.held = hold.is_some(),
+            Change::Forget { job } | Change::Undefine { job } => {
+                self.paused.remove(job);
+                self.known.remove(job);
+            }
+            _ => {}
+        }
+    }
+
+    /// Judges the start of a command.
+    pub(crate) fn starts(
+        &mut self,
+        run: &RunSnapshot,
+        place: Place,
+        ledger: &Ledger,
+        machine: &Machine,
+        pools: &[Pool],
+    ) {
+        let id = run.run;
+        self.starts += 1;
+        if !self.commands.insert((id, run.attempt, place)) {
+            self.complain(format!("{place:?} of run {id} starts twice in attempt {}", run.attempt));
+        }
+        let Some(row) = ledger.rows.get(&id) else {
+            self.complain(format!("run {id} of {} starts before its claim is durable", run.job.name));
+            return;
+        };
+        if row.finished_at.is_some() {
+            self.complain(format!("run {id} is over ({}) and starts", row.status));
+        }
+        if !self.attempts.insert((id, run.attempt)) {
+            return;
+        }
+        if !self.set_back && machine.now().wall < row.due_at {
+            self.complain(format!("run {id} starts before its instant {}", row.due_at));
+        }
+        if let Some(at) = run.fire_time {
+            let first = *self.started.entry((run.job.name.clone(), at)).or_insert(id);
+            if first != id {
+                self.complain(format!("{} of {at} starts in run {first} and in run {id}", run.job.name));
+            }
+        }
+        self.may_start(run);
+        self.has_room(run, machine, pools);
+    }
+
+    /// Judges whether anything starts for this job at present.
+    fn may_start(&mut self, run: &RunSnapshot) {
+        let (id, name) = (run.run, &run.job.name);
+        let definition = self.known.get(name);
+        let asked = run.source == Source::Manual;
+        let goes_on = run.attempt > 1;
+        let wrong = if definition.is_none() {
+            Some("its job was removed")
+        } else if run.source == Source::Shutdown {
+            None
+        } else if self.held {
+            Some("everything is held")
+        } else if self.stopping {
+            Some("the daemon is stopping")
+        } else if self.paused.contains(name) && !asked && !goes_on {
+            Some("its job is paused")
+        } else if definition.is_some_and(|job| !job.enabled) && !asked && !goes_on {
+            Some("its job is disabled")
+        } else {
+            None
+        };
+        if let Some(wrong) = wrong {
+            self.complain(format!("run {id} of {name} ({}) starts although {wrong}", run.source.as_str()));
+        }
+    }
+
+    /// Judges the limits on what is alive.
+    fn has_room(&mut self, run: &RunSnapshot, machine: &Machine, pools: &[Pool]) {
+        let (id, policy) = (run.run, &run.job.policy);
+        let mut others = machine.live_runs(|process| process.job == run.job.name);
+        others.remove(&id);
+        others.retain(|other| !self.forced.contains(other));
+        let now_allowed = self.known.get(&run.job.name).map_or(0, |job| job.policy.max_instances);
+        let limit = policy.max_instances.max(now_allowed) as usize;
+        if others.len() >= limit && !self.forced.contains(&id) {
+            self.complain(format!("run {id} of {} starts beside {others:?}, limit {limit}", run.job.name));
+        }
+        if let Some(pool) = pools.iter().find(|pool| Some(&pool.name) == policy.pool.as_ref()) {
+            let mut busy = machine.live_runs(|process| process.pool.as_ref() == Some(&pool.name));
+            busy.remove(&id);
+            if busy.len() >= pool.workers as usize {
+                self.complain(format!("run {id} starts in a full pool: {busy:?}"));
+            }
+        }
+    }
+
+    /// Judges a change before it is written.
+    pub(crate) fn before(&mut self, change: &Change, meta: Meta, ledger: &Ledger) {
+        self.coverage.before(change, meta, ledger);
+        let run = match change {
+            Change::Started { run, .. } | Change::Retrying { run, .. } => *run,
+            Change::Finished(finish) => finish.run,
+            _ => return,
+        };
+        let Some(row) = ledger.rows.get(&run) else {
+            self.complain(format!("run {run} has no row: {change:?}"));
+            return;
+        };
+        if row.finished_at.is_some() {
+            self.complain(format!("run {run} is over already ({}): {change:?}", row.status));
+        }
+        if let Change::Finished(finish) = change
+            && !is_explained(finish.status, finish.reason)
+        {
+            self.complain(format!("run {run} ends as {} because of {:?}", finish.status, finish.reason));
+        }
+        if let (Change::Finished(finish), RunStatus::Retrying) = (change, row.status)
+            && matches!(finish.status, RunStatus::Missed | RunStatus::Skipped | RunStatus::Succeeded)
+        {
+            self.complain(format!("run {run} was retrying and is {}", finish.status));
+        }
+    }
+
+    /// Judges what became of a change.
+    pub(crate) fn after(&mut self, change: &Change, _meta: Meta, outcome: Outcome, ledger: &Ledger) {
+        if outcome == Outcome::Refused {
+            self.refused += 1;
+            if !matches!(change, Change::Claim(_) | Change::Event(_)) {
+                self.complain(format!("refused: {change:?}"));
+            }
+            return;
+        }
+        if let Change::Gap(gap) = change
+            && (!is_explained(gap.status, Some(gap.reason)) || gap.first > gap.last || gap.count == 0)
+        {
+            self.complain(format!("a row without sense: {gap:?}"));
+        }
+        if let Change::Event(event) = change
+            && let Some(run) = event.run
+            && ledger.final_events.get(&run).is_some_and(|events| *events > 1)
+        {
+            self.complain(format!("run {run} has a second final event: {event:?}"));
+        }
+    }
+
+    /// Judges when the scheduler wants to be woken. `idle` = it was asked because of the clock and did nothing.
+    pub(crate) fn handled(&mut self, scheduler: &Scheduler, now: Now, idle: bool) {
+        let wakeup = scheduler.next_wakeup();
+        let past =
+            wakeup.wall.is_some_and(|at| at <= now.wall) || wakeup.mono.is_some_and(|at| at <= now.mono);
+        if idle && past {
+            self.complain(format!(
+                "at {now:?} nothing was to be done, and it wants to be woken at {wakeup:?}"
+            ));
+        }
+        if self.blocked || self.held || self.stopping || scheduler.waits_for_clock().is_some() {
+            return;
+        }
+        for job in scheduler.jobs() {
+            let Firing::Clock(schedule) = &job.job.firing else { continue };
+            if !job.job.enabled || job.pause.is_some() {
+                continue;
+            }
+            let next = schedule.next_after(job.anchor, job.cursor);
+            let due = next.map(|next| next.plus(schedule.jitter));
+            if due.is_some_and(|due| wakeup.wall.is_none_or(|at| at > due)) {
+                let name = &job.job.name;
+                self.complain(format!("{name} is due at {due:?} and the alarm is set for {wakeup:?}"));
+            }
+        }
+    }
+
+    /// Judges the ledger once the world has come to rest.
+    pub(crate) fn at_rest(&mut self, ledger: &Ledger, machine: &Machine) {
+        let now = machine.now().wall;
+        let minute = std::time::Duration::from_secs(60);
+        for row in ledger.rows.values() {
+            if row.finished_at.is_some() {
+                if !is_explained(row.status, row.reason) {
+                    self.complaints
+                        .push(format!("run {} is {} because of {:?}", row.run, row.status, row.reason));
+                }
+                if ledger.final_events.get(&row.run) != Some(&1) {
+                    let events = ledger.final_events.get(&row.run);
+                    self.complaints
+                        .push(format!("run {} ({}) has {events:?} final events", row.run, row.status));
+                }
+                continue;
+            }
+            let recent = row.queued_at.plus(minute) > now || row.due_at.plus(minute) > now;
+            let retries =
+                row.status == RunStatus::Retrying && row.retry_at.is_some_and(|at| at.plus(minute) > now);
+            if !recent && !retries {
+                self.complaints
+                    .push(format!("run {} of {} is left {}: {row:?}", row.run, row.job, row.status));
+            }
+        }
+        for (pid, process) in machine.alive() {
+            let over = ledger.rows.get(&process.run).is_none_or(|row| row.finished_at.is_some());
+            if over {
+                self.complaints.push(format!("process {pid} has outlived its run {}", process.run));
+            }
+        }
+        let complaints = self.coverage.check(ledger, now, &self.known);
+        self.complaints.extend(complaints);
+    }
+}
+
+/// The table of statuses and the reasons that go with them.
+fn is_explained(status: RunStatus, reason: Option<Reason>) -> bool {
+    use Reason as R;
+    match status {
+        RunStatus::Succeeded => reason.is_none(),
+        RunStatus::Failed => matches!(
+            reason,
+            Some(R::StartFailed | R::HookFailed | R::ExitCode | R::Signal | R::Output | R::Timeout)
+        ),
+        RunStatus::TimedOut => reason == Some(R::Timeout),
+        RunStatus::Cancelled => {
+            matches!(reason, Some(R::Cancelled | R::Replaced | R::Stopping | R::Removed))
+        }
+        RunStatus::Missed => reason == Some(R::Grace),
+        RunStatus::Skipped => {
+            matches!(reason, Some(R::Busy | R::Paused | R::Held | R::Coalesced | R::Removed | R::Disabled))
+        }
+        RunStatus::Lost => matches!(reason, Some(R::EndUnseen | R::Reboot | R::StartUnknown)),
+        RunStatus::Queued | RunStatus::Running | RunStatus::Retrying => false,
+    }
+}
