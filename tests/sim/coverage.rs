@@ -201,7 +201,7 @@ fn judge(row: &RunRow, stretches: &[Stretch], ledger: &Ledger) -> Result<(), Str
             && other.fire_time.is_some_and(|at| first <= at && at <= last)
     });
     let own: u64 = own.map(|other| other.occurrences).sum();
-    if all < own + row.occurrences || all > own + row.occurrences {
+    if all != own + row.occurrences {
         return Err(format!("{all} fire times, {own} with rows of their own, but {row:?}"));
     }
     Ok(())

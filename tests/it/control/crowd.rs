@@ -42,7 +42,7 @@ fn crowd(sandbox: &Sandbox, size: usize) -> Vec<UnixStream> {
 
 /// Waits for that many runs of the job of every second, and returns how late they were, the latest last.
 fn lateness(sandbox: &Sandbox, runs: usize) -> Vec<u64> {
-    let mut events = sandbox.follow(["events", "-f", "second", "--only", "run.succeeded"]);
+    let mut events = sandbox.events(["second", "--only", "run.succeeded"]);
     for _ in 0..runs {
         events.until(&["second"]);
     }

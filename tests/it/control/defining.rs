@@ -274,7 +274,7 @@ fn a_broken_job_is_shown_and_heals() {
     assert!(next.starts_with("exit 2\n") && next.contains("there is no job \"base\""), "{next}");
     sandbox.ok(["add", "base", "--every", "1h", "--", "true"]);
     assert_eq!(sandbox.json(["show", "late", "--json"])["state"], "scheduled");
-    let mut events = sandbox.follow(["events", "-f", "late", "--only", "run.succeeded"]);
+    let mut events = sandbox.events(["late", "--only", "run.succeeded"]);
     sandbox.ok(["run-now", "base", "--wait"]);
     events.until(&["late"]);
 }

@@ -58,7 +58,7 @@ fn every_outcome_is_explained() {
     for job in ["ill", "limited", "missing", "hooked"] {
         sandbox.output(["run-now", job, "--wait"]);
     }
-    let mut events = sandbox.follow(["events", "-f", "--only", "run.retrying"]);
+    let mut events = sandbox.events(["--only", "run.retrying"]);
     sandbox.ok(["run-now", "again"]);
     events.until(&["again"]);
     sandbox.ok(["cancel", "slow", "--reason", "in the way"]);
@@ -91,20 +91,20 @@ fn every_outcome_is_explained() {
 fn fire_times_without_a_daemon_are_explained() {
     let sandbox = Sandbox::with_jobs("[jobs.a]\ncommand = \"true\"\nevery = \"1s\"\ngrace = \"0s\"\n");
     let daemon = sandbox.daemon();
-    let mut events = sandbox.follow(["events", "-f", "a", "--only", "run.succeeded"]);
+    let mut events = sandbox.events(["a", "--only", "run.succeeded"]);
     events.until(&["a"]);
     daemon.kill();
     // A clock of its own: the seconds pass without a daemon, and nobody needs to sleep for them.
     let clock = Sandbox::with_jobs("[jobs.c]\ncommand = \"true\"\nevery = \"1s\"\n");
     {
         let _other = clock.daemon();
-        let mut seconds = clock.follow(["events", "-f", "c", "--only", "run.succeeded"]);
+        let mut seconds = clock.events(["c", "--only", "run.succeeded"]);
         for _ in 0..3 {
             seconds.until(&["c"]);
         }
     }
     let _daemon = sandbox.daemon();
-    let mut events = sandbox.follow(["events", "-f", "a", "--only", "run.succeeded"]);
+    let mut events = sandbox.events(["a", "--only", "run.succeeded"]);
     events.until(&["a"]);
     let answer = why(&sandbox, "a", "missed");
     assert!(answer.contains("It was missed because it could not start in time"), "{answer}");

@@ -52,8 +52,8 @@ fn a_stream_goes_on_without_a_gap_over_a_restart() {
 fn events_are_chosen_by_name_and_job() {
     let sandbox = Sandbox::with_jobs(JOBS);
     let daemon = sandbox.daemon();
-    let mut failed = sandbox.follow(["events", "-f", "--only", "run.failed,job.*", "--json"]);
-    let mut of_job = sandbox.follow(["events", "-f", "other", "--json"]);
+    let mut failed = sandbox.events(["--only", "run.failed,job.*", "--json"]);
+    let mut of_job = sandbox.events(["other", "--json"]);
     sandbox.ok(["status"]);
     sandbox.output(["run-now", "other", "--wait"]);
     sandbox.ok(["pause", "other"]);
