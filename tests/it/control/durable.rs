@@ -39,12 +39,12 @@ fn what_was_removed_does_not_start_again() {
     let sandbox = Sandbox::with_jobs("[jobs.witness]\ncommand = \"true\"\nevery = \"1s\"\n");
     let daemon = sandbox.daemon();
     sandbox.ok(["add", "tick", "--every", "1s", "--", "true"]);
-    let mut events = sandbox.follow(["events", "-f", "--only", "run.started,job.removed", "--json"]);
+    let mut events = sandbox.events(["--only", "run.started,job.removed", "--json"]);
     events.until(&["\"tick\""]);
     sandbox.ok(["remove", "tick"]);
     daemon.kill();
     let _daemon = sandbox.daemon();
-    let mut events = sandbox.follow(["events", "-f", "--only", "run.started", "--json"]);
+    let mut events = sandbox.events(["--only", "run.started", "--json"]);
     for _ in 0..2 {
         let line = events.next().expect("the witness runs");
         assert!(line.contains("\"witness\""), "{line}");
