@@ -14,6 +14,7 @@ mod complete;
 pub mod completions;
 mod confirm;
 mod context;
+mod doctor;
 mod edit;
 mod editor;
 mod error;
@@ -152,6 +153,7 @@ enum Command {
     Exec(exec::Exec),
     Wait(wait::Wait),
     Cancel(cancel::Cancel),
+    Doctor(doctor::Doctor),
     Backup(backup::Backup),
     Restore(restore::Restore),
     Completions(completions::Completions),
@@ -189,6 +191,7 @@ impl Command {
             Command::Exec(command) => command.run(context),
             Command::Wait(command) => command.run(context),
             Command::Cancel(command) => command.run(context),
+            Command::Doctor(command) => command.run(context),
             Command::Backup(command) => command.run(context),
             Command::Restore(command) => command.run(context),
             Command::Completions(command) => command.run(context),
