@@ -2,10 +2,21 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use tempfile::TempDir;
+
+/// How long anything may take that ought to be done in a moment: a test that waits longer has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A place of its own for one test: job file, state directory and home.
 pub(crate) struct Sandbox {
@@ -34,7 +45,7 @@ impl Sandbox {
     /// Writes a file inside.
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
-        std::fs::write(&path, text).expect("the sandbox can be written to");
+        fs::write(&path, text).expect("the sandbox can be written to");
         path
     }
 
@@ -82,6 +93,237 @@ impl Sandbox {
             }
         }
         text.replace(&*self.root.path().to_string_lossy(), "$ROOT")
+    }
+}
+
+impl Drop for Sandbox {
+    /// Leaves no process behind: whatever has this place in its environment is ours.
+    fn drop(&mut self) {
+        let place = self.root.path().as_os_str().as_encoded_bytes();
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        for entry in entries {
+            let pid = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
+            let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
+            if let Some(pid) = pid
+                && environment.windows(place.len()).any(|piece| piece == place)
+            {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+    }
+}
+
+/// A running daemon of a sandbox. Killed when it is dropped.
+pub(crate) struct Daemon {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Sandbox {
+    /// Starts the daemon and waits until it serves.
+    pub(crate) fn daemon(&self) -> Daemon {
+        self.daemon_with(|_| {})
+    }
+
+    /// Starts the daemon, with a say in its environment and options, and waits until it serves.
+    pub(crate) fn daemon_with(&self, prepare: impl FnOnce(&mut Command)) -> Daemon {
+        let notify = self.path("notify");
+        let _ = fs::remove_file(&notify);
+        let manager = UnixDatagram::bind(&notify).expect("the socket of the service manager");
+        let log = self.path("daemon.log");
+        let file = File::options().create(true).append(true).open(&log).expect("the daemon's log");
+        let mut command = self.command(["run"]);
+        command
+            .env("NOTIFY_SOCKET", &notify)
+            .stdout(file.try_clone().expect("a second descriptor"))
+            .stderr(file);
+        prepare(&mut command);
+        let child = command.spawn().expect("the binary can be run");
+        let daemon = Daemon { child, log };
+        daemon.wait_until_ready(&manager);
+        daemon
+    }
+
+    /// Returns the path of the daemon's socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.path("state/jobctl.sock")
+    }
+
+    /// Connects to the daemon's socket, for what no client of ours would send.
+    pub(crate) fn connect(&self) -> UnixStream {
+        let stream = UnixStream::connect(self.socket()).expect("the daemon listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+        stream
+    }
+
+    /// Runs the binary with a text on its standard input.
+    pub(crate) fn output_with_input<A: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = A>,
+        input: &str,
+    ) -> Output {
+        let mut command = self.command(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary can be run");
+        // A command that reads nothing has gone before it is written to.
+        let _ = child.stdin.take().map(|mut stdin| stdin.write_all(input.as_bytes()));
+        child.wait_with_output().expect("the binary ends")
+    }
+
+    /// Runs the binary and expects success; returns its standard output.
+    pub(crate) fn ok<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> String {
+        let output = self.output(args);
+        assert!(output.status.success(), "{}", self.shown(&output));
+        String::from_utf8(output.stdout).expect("the output is UTF-8")
+    }
+
+    /// Starts the binary and reads its standard output line by line as it comes.
+    pub(crate) fn follow<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Lines {
+        let mut command = self.command(args);
+        Lines::of(command.stdout(Stdio::piped()).spawn().expect("the binary can be run"))
+    }
+}
+
+impl Daemon {
+    /// Returns its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Returns what it has logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.as_pid(), signal).expect("the daemon can be signalled");
+    }
+
+    /// Ends it without a chance to say anything.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("the daemon can be killed");
+        self.child.wait().expect("the daemon can be waited for");
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn stop(self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) fn wait(mut self) -> ExitStatus {
+        let ended = wait_for(&[self.pidfd().as_fd()], PATIENCE);
+        assert!(ended.is_some(), "the daemon does not end:\n{}", self.log());
+        self.child.wait().expect("the daemon can be waited for")
+    }
+
+    fn as_pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    fn pidfd(&self) -> OwnedFd {
+        pidfd_open(self.as_pid(), PidfdFlags::empty()).expect("the daemon can be watched")
+    }
+
+    fn wait_until_ready(&self, manager: &UnixDatagram) {
+        let pidfd = self.pidfd();
+        let mut message = [0; 4096];
+        loop {
+            match wait_for(&[manager.as_fd(), pidfd.as_fd()], PATIENCE) {
+                Some(0) => {
+                    let length = manager.recv(&mut message).expect("a message of the daemon");
+                    if message[..length].split(|byte| *byte == b'\n').any(|line| line == b"READY=1") {
+                        return;
+                    }
+                }
+                Some(_) => panic!("the daemon has ended:\n{}", self.log()),
+                None => panic!("the daemon is not ready:\n{}", self.log()),
+            }
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- the daemon's log\n{}", self.log());
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until one of these can be read, and returns which; `None` after the time-out.
+pub(crate) fn wait_for(fds: &[std::os::fd::BorrowedFd<'_>], limit: Duration) -> Option<usize> {
+    let mut polled: Vec<PollFd<'_>> =
+        fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    let limit = Timespec::try_from(limit).expect("a time-out of a test is short");
+    loop {
+        match poll(&mut polled, Some(&limit)) {
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => panic!("poll: {error}"),
+            Ok(_) => return polled.iter().position(|fd| !fd.revents().is_empty()),
+        }
+    }
+}
+
+/// The standard output of a running command, line by line. The command is killed when this is dropped.
+pub(crate) struct Lines {
+    child: Child,
+    lines: Receiver<io::Result<String>>,
+}
+
+impl Lines {
+    /// Reads the output of a child that was started with a pipe.
+    pub(crate) fn of(mut child: Child) -> Self {
+        let stdout = child.stdout.take().expect("its standard output is a pipe");
+        let (line, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for read in BufReader::new(stdout).lines() {
+                if line.send(read).is_err() {
+                    return;
+                }
+            }
+        });
+        Lines { child, lines }
+    }
+
+    /// Waits for the next line; `None` = there will be none.
+    pub(crate) fn next(&mut self) -> Option<String> {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => Some(line.expect("a line of text")),
+            Err(mpsc::RecvTimeoutError::Disconnected) => None,
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("no further line comes"),
+        }
+    }
+
+    /// Waits for a line that has all of these in it, and returns it.
+    pub(crate) fn until(&mut self, parts: &[&str]) -> String {
+        while let Some(line) = self.next() {
+            if parts.iter().all(|part| line.contains(part)) {
+                return line;
+            }
+        }
+        panic!("the output ended without a line that has {parts:?}");
+    }
+
+    /// Waits until the command has ended; returns its exit code and the lines that were left.
+    pub(crate) fn end(mut self) -> (Option<i32>, Vec<String>) {
+        let mut rest = Vec::new();
+        while let Some(line) = self.next() {
+            rest.push(line);
+        }
+        let status = self.child.wait().expect("the command can be waited for");
+        (status.code(), rest)
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -1,6 +1,7 @@
 //! The integration tests: the real binary, from the outside.
 
 mod cli;
+mod control;
 mod docs;
 mod harness;
 mod tidy;

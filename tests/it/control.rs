@@ -1,0 +1,4 @@
+//! The control plane: the command line and the daemon together.
+
+mod durable;
+mod socket;
