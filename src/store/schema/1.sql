@@ -2,7 +2,8 @@
 
 -- The ledger: one row for each run, and one for each stretch of fire times that led to none.
 -- A row is final exactly when it has finished_at. A row for several fire times has the last of them in
--- fire_time and the first in first_fire_time. AUTOINCREMENT: a number is never given out twice.
+-- fire_time and the first in first_fire_time. A row with ending_at and no finished_at is being brought to its
+-- end, and reason and detail say why. AUTOINCREMENT: a number is never given out twice.
 CREATE TABLE runs (
     run_id INTEGER PRIMARY KEY AUTOINCREMENT,
     job TEXT NOT NULL,
@@ -31,6 +32,8 @@ CREATE TABLE runs (
     note TEXT,
     priority INTEGER NOT NULL DEFAULT 0,
     args TEXT,
+    forced INTEGER NOT NULL DEFAULT 0,
+    ending_at INTEGER,
     cpu_user_us INTEGER,
     cpu_system_us INTEGER,
     peak_memory INTEGER,
@@ -85,7 +88,8 @@ CREATE TABLE jobs (
     satisfied TEXT,
     startup_boot TEXT,
     last_success INTEGER,
-    well INTEGER
+    well INTEGER,
+    overdue_since INTEGER
 ) STRICT, WITHOUT ROWID;
 
 -- Jobs that were added by command, as TOML fragments.
