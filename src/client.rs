@@ -5,6 +5,7 @@
 
 use std::io::{self, Read, Write};
 use std::marker::PhantomData;
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -116,6 +117,14 @@ impl Client {
         &self.daemon
     }
 
+    /// Returns what ends the connection while another thread waits on it.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn closer(&self) -> io::Result<Closer> {
+        self.stream.try_clone().map(Closer)
+    }
+
     /// Makes a request and waits for its reply.
     ///
     /// Requests that wait for something are waited for as long as it takes, others half a minute.
@@ -210,6 +219,18 @@ impl Client {
 
     fn foreign(&self, source: impl Into<ForeignError>) -> ClientError {
         ClientError::Foreign { path: self.path.clone(), source: source.into() }
+    }
+}
+
+/// Ends a connection from another thread, as if the daemon had.
+#[derive(Debug)]
+pub struct Closer(UnixStream);
+
+impl Closer {
+    /// Ends the connection.
+    pub fn close(&self) {
+        // A connection that has ended already needs no end.
+        let _ = self.0.shutdown(Shutdown::Both);
     }
 }
 

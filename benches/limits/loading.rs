@@ -1,9 +1,11 @@
 //! From the disk to armed timers: time, and the memory that jobs take.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jobctl::core::change::Change;
 use jobctl::core::instant::{Monotonic, Now, Timestamp};
@@ -22,10 +24,8 @@ use crate::workload::{definitions, job_file};
 use crate::{Form, Outcome, child};
 
 /// 2026-11-21T12:00:00Z.
-const NOON: Now = Now {
-    wall: Timestamp::from_secs(1_795_262_400),
-    mono: Monotonic::from_duration(std::time::Duration::ZERO),
-};
+const NOON: Now =
+    Now { wall: Timestamp::from_secs(1_795_262_400), mono: Monotonic::from_duration(Duration::ZERO) };
 
 /// What one process found about one load.
 #[derive(Clone, Copy, Debug)]
@@ -145,7 +145,15 @@ fn armed(config: &Path, state: &Path) -> Outcome<(Store, Catalogue, Scheduler, V
     let definitions = std::mem::take(&mut loaded.definitions);
     let catalogue = Catalogue::open(config, false, Arc::from(zoneinfo::source()), definitions)?;
     let logs = Logs::new(state.join("logs"));
-    let scene = Scene { logs: &logs, state_dir: state, boot_id: "bench", left_in_order: true };
+    let scene = Scene {
+        logs: &logs,
+        boot_id: "bench",
+        since_boot: Duration::ZERO,
+        left_in_order: true,
+        survivors: Vec::new(),
+        kept: Vec::new(),
+        steps: HashMap::new(),
+    };
     let (scheduler, effects) = Scheduler::new(boot(&catalogue, loaded, &scene), NOON);
     Ok((store, catalogue, scheduler, effects))
 }

@@ -130,6 +130,8 @@ const fn verb(replaced: bool) -> &'static str {
 pub(crate) fn said(verb: &str, job: &JobView, context: &Context) -> String {
     let next = match &job.next_fire_time {
         Some(at) => format!("next {}", relative_text(at, context.now)),
+        None if job.paused => return format!("{verb} {}: paused", job.name),
+        None if job.running + job.queued > 0 => "runs now".to_owned(),
         None if job.trigger.kind == "after" => job.trigger.description.clone(),
         None if matches!(job.trigger.kind.as_str(), "startup" | "shutdown") => {
             format!("due at each {}", job.trigger.kind)

@@ -42,7 +42,8 @@ impl Changes {
         if context.json() {
             context.out.json(&changes)?;
         } else if changes.is_empty() {
-            context.out.note("nothing has been changed yet");
+            let of = self.job.as_ref().map(|job| format!(" of {job}")).unwrap_or_default();
+            context.out.note(&format!("no change{of} is known"));
         } else if self.diff {
             for change in &changes {
                 print_diff(change, context)?;

@@ -10,6 +10,8 @@ use super::select::Filters;
 use super::service::{call_failed, connect};
 use super::source::Source;
 use crate::client::{CallError, ClientError};
+use crate::core::event::EventKind;
+use crate::protocol::pattern;
 use crate::protocol::reply;
 use crate::protocol::request::{self, Request};
 use crate::protocol::views::EventView;
@@ -44,6 +46,12 @@ pub(crate) struct Events {
 
 impl Events {
     pub(crate) fn run(&self, context: &mut Context) -> Result<u8, CliError> {
+        for only in &self.only {
+            if !EventKind::ALL.into_iter().any(|kind| pattern::matches(only, kind.as_str())) {
+                let error = CliError::usage(format!("no event is called {only:?}"));
+                return Err(error.hint("like run.failed, 'run.*' or 'job.*'; the manual has them all"));
+            }
+        }
         let selector = self.filters.selector(&self.jobs, context)?;
         let request = request::Events { selector, after: self.after, only: self.only.clone() };
         if self.follow {

@@ -31,7 +31,8 @@ pub(crate) struct List {
 impl List {
     pub(crate) fn run(&self, context: &mut Context) -> Result<u8, CliError> {
         let selector = self.filters.selector(&self.jobs, context)?;
-        let jobs = Source::open(context)?.list(selector, context)?;
+        let mut source = Source::open(context)?;
+        let jobs = source.list(selector, context)?;
         if context.json() {
             context.out.json(&jobs)?;
         } else if context.quiet() {
@@ -43,6 +44,9 @@ impl List {
         } else {
             let table = job::table(&jobs, context.now, context.out.terminal);
             context.out.text(&table)?;
+            if let Source::Files(_) = source {
+                context.out.note("no daemon runs, so nothing starts: `jobctl run` is one");
+            }
         }
         Ok(0)
     }

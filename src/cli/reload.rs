@@ -44,7 +44,10 @@ pub(crate) fn reload_if_running(context: &mut Context) -> Result<u8, CliError> {
 }
 
 fn reload(client: &mut Client, context: &mut Context) -> Result<u8, CliError> {
-    let reloaded: Reloaded = call(client, &Request::Reload, context)?;
+    let reloaded: Reloaded = call(client, &Request::Reload, context).map_err(|error| match error.kind {
+        Kind::Usage => error.hint("the jobs in force stay as they are"),
+        _ => error,
+    })?;
     if context.json() {
         context.out.json(&reloaded)?;
         return Ok(0);

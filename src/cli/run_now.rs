@@ -7,10 +7,9 @@ use super::outcome::{exit_code, tell};
 use super::select::{Select, timeout};
 use super::service::{call, call_failed, connect};
 use super::wait::wait;
-use crate::client::Client;
-use crate::protocol::reply::{Output, RunIds, RunRef};
+use crate::client::{CallError, Client, Replies};
+use crate::protocol::reply::{OneRun, Output, RunIds, RunRef, Status};
 use crate::protocol::request::{self, Request};
-use crate::protocol::views::RunView;
 
 pub(crate) const EXAMPLES: &str = "
 jobctl run-now backup
@@ -60,6 +59,12 @@ impl RunNow {
         };
         let mut client = connect(context)?;
         let started: RunIds = call(&mut client, &Request::RunNow(request), context)?;
+        if !started.runs.is_empty() && !context.quiet() {
+            let status: Status = call(&mut client, &Request::Status, context)?;
+            if status.status.held.is_some() {
+                context.out.note("the scheduler is held: nothing starts until `jobctl release`");
+            }
+        }
         if self.follow {
             return match started.runs.as_slice() {
                 [] => Ok(nothing_due(context)),
@@ -71,7 +76,7 @@ impl RunNow {
                 }
             };
         }
-        if self.wait.is_none() {
+        if self.wait.is_none() || started.runs.is_empty() {
             return say(&started, context);
         }
         let mut ended = Vec::new();
@@ -110,21 +115,51 @@ fn say(started: &RunIds, context: &mut Context) -> Result<u8, CliError> {
     Ok(0)
 }
 
-/// Prints the output until the run is over, then ends as it did.
+/// Prints the output until the run or the time is over, then ends as it did.
 fn follow(run: &RunRef, limit: Option<u64>, client: Client, context: &mut Context) -> Result<u8, CliError> {
     let mut waiting = connect(context)?;
     let logs = request::Logs { run_id: Some(run.run_id), follow: true, ..request::Logs::default() };
+    let request = Request::Wait(request::Wait {
+        run_id: Some(run.run_id),
+        timeout_ms: limit,
+        ..request::Wait::default()
+    });
+    let (wait_closer, output_closer) = (waiting.closer()?, client.closer()?);
     let stream =
         client.stream::<Output>(&Request::Logs(logs)).map_err(|error| call_failed(&error, context))?;
-    let request = request::Wait { run_id: Some(run.run_id), timeout_ms: limit, job: None };
-    for piece in stream {
-        print(&piece.map_err(|error| call_failed(&error, context))?, context)?;
-    }
-    let ended: RunView = wait(&mut waiting, request, context)?;
+    let ended = std::thread::scope(|scope| {
+        let waiter = scope.spawn(move || {
+            let ended = waiting.call::<OneRun>(&request);
+            // The output of a run that is over ends by itself, after its last word.
+            if ended.is_err() {
+                output_closer.close();
+            }
+            ended
+        });
+        let printed = print_all(stream, context);
+        if printed.is_err() {
+            wait_closer.close();
+        }
+        printed?;
+        let ended = waiter.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        ended.map_err(|error| call_failed(&error, context))
+    })?;
     if context.json() {
-        context.out.json_line(&ended)?;
+        context.out.json_line(&ended.run)?;
     } else {
-        tell(&ended, context);
+        tell(&ended.run, context);
     }
-    Ok(exit_code(&ended))
+    Ok(exit_code(&ended.run))
+}
+
+/// Prints a stream of output to its end, whatever ended it: that is what the wait beside it tells.
+fn print_all(stream: Replies<Output>, context: &mut Context) -> Result<(), CliError> {
+    for piece in stream {
+        match piece {
+            Ok(piece) => print(&piece, context)?,
+            Err(CallError::Client(_)) => break,
+            Err(error) => return Err(call_failed(&error, context)),
+        }
+    }
+    Ok(())
 }

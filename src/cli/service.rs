@@ -6,6 +6,7 @@ use super::context::Context;
 use super::error::{CliError, Kind, chain};
 use super::files::refused;
 use super::paths::Paths;
+use super::render::text::list;
 use crate::client::{CallError, Client, ClientError};
 use crate::jobfile::{Diagnostic, Severity};
 use crate::protocol::error::ServiceError;
@@ -109,7 +110,8 @@ pub(crate) fn service(error: &ServiceError, context: &Context) -> CliError {
     let restart = "the daemon may be of another version: restart it";
     match error {
         ServiceError::NoSuchJob { name, suggestion } => {
-            let error = CliError::new(Kind::Name, format!("there is no job {name}"));
+            let shown = if name.is_empty() { "without a name" } else { name };
+            let error = CliError::new(Kind::Name, format!("there is no job {shown}"));
             match suggestion {
                 Some(near) => error.hint(format!("did you mean {near}?")),
                 None => error.hint("`jobctl list` shows the jobs"),
@@ -117,6 +119,19 @@ pub(crate) fn service(error: &ServiceError, context: &Context) -> CliError {
         }
         ServiceError::NoSuchRun { run_id } => CliError::new(Kind::Name, format!("there is no run {run_id}"))
             .hint("`jobctl history` shows the runs; old ones are deleted as `keep` says"),
+        ServiceError::NoSuchChange { revision: Some(revision) } => {
+            CliError::new(Kind::Name, format!("there is no change {revision}"))
+                .hint("`jobctl changes` shows the changes")
+        }
+        ServiceError::NoSuchChange { revision: None } => {
+            CliError::new(Kind::Name, "no job has been changed yet")
+                .hint("jobs of the job file are changed there: `jobctl edit`")
+        }
+        ServiceError::StillNeeded { name, by } => {
+            let (who, verb) = (list(by), if by.len() == 1 { "is" } else { "are" });
+            CliError::new(Kind::Failed, format!("{name} is needed: {who} {verb} due when it has ended"))
+                .hint(format!("remove {who} too, or give another trigger with `jobctl reschedule`"))
+        }
         ServiceError::NameTaken { name } => {
             CliError::new(Kind::Name, format!("there is a job {name} already"))
                 .hint("--replace puts the new definition in its place; history and pause stay")
@@ -127,6 +142,14 @@ pub(crate) fn service(error: &ServiceError, context: &Context) -> CliError {
                 .hint("change it there, then `jobctl reload`; `jobctl edit` opens the file")
         }
         ServiceError::InvalidDefinition { diagnostics } => {
+            if let [DiagnosticView { line: None, message, hint, .. }] = diagnostics.as_slice() {
+                // It is about no place of a text.
+                let error = CliError::usage(message.clone());
+                return match hint {
+                    Some(hint) => error.hint(hint.clone()),
+                    None => error,
+                };
+            }
             let found: Vec<Diagnostic> = diagnostics.iter().map(diagnostic).collect();
             refused(&found, "the definition does not load", context)
         }

@@ -43,14 +43,29 @@ impl Source {
     /// # Errors
     /// The files cannot be read or do not load; the errors of a job file have been printed.
     pub(crate) fn open(context: &Context) -> Result<Self, CliError> {
+        Source::open_or(context, |error| {
+            context.out.warning(&format!("{}; reading the files instead", error.message));
+            Ok(())
+        })
+    }
+
+    /// Connects to the daemon, or reads the files where certainly none runs.
+    ///
+    /// # Errors
+    /// As [`Source::open`], and where a daemon does not answer.
+    pub(crate) fn open_surely(context: &Context) -> Result<Self, CliError> {
+        Source::open_or(context, Err)
+    }
+
+    fn open_or(
+        context: &Context,
+        silent: impl FnOnce(CliError) -> Result<(), CliError>,
+    ) -> Result<Self, CliError> {
         let paths = context.paths()?;
         match Client::connect(&paths.socket) {
             Ok(client) => return Ok(Source::Daemon(client)),
             Err(ClientError::NoSocket { .. } | ClientError::Refused { .. }) => {}
-            Err(error) => {
-                let error = no_daemon(&error, &paths);
-                context.out.warning(&format!("{}; reading the files instead", error.message));
-            }
+            Err(error) => silent(no_daemon(&error, &paths))?,
         }
         Ok(Source::Files(Box::new(Offline::open(context)?)))
     }

@@ -19,7 +19,7 @@ pub(crate) struct Status {}
 
 impl Status {
     pub(crate) fn run(&self, context: &mut Context) -> Result<u8, CliError> {
-        let view = Source::open(context)?.status(context)?;
+        let view = Source::open_surely(context)?.status(context)?;
         if context.json() {
             context.out.json(&view)?;
         } else if !context.quiet() {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::catalogue::Catalogue;
+use super::views::diagnostic_view;
 use super::views::event::{change_view, event_view};
 use super::views::job::{broken_view, job_view};
 use super::views::next::next_view;
@@ -142,6 +143,12 @@ pub fn known(name: &str, scheduler: &Scheduler, catalogue: &Catalogue) -> Result
     Err(filter::no_such_job(name, names.iter().map(String::as_str)))
 }
 
+fn not_loaded(name: &str, catalogue: &Catalogue) -> ServiceError {
+    let broken = catalogue.broken().find(|(broken, _)| broken.as_str() == name);
+    let found = broken.map(|(_, found)| found.iter().map(diagnostic_view).collect()).unwrap_or_default();
+    ServiceError::InvalidDefinition { diagnostics: found }
+}
+
 /// Computes the coming fire times of a job.
 ///
 /// # Errors
@@ -153,7 +160,7 @@ pub fn fire_times(
     now: Timestamp,
 ) -> Result<NextView, ServiceError> {
     known(&request.name, scheduler, catalogue)?;
-    let job = scheduler.job(&request.name).ok_or_else(|| internal("the job's definition does not load"))?;
+    let job = scheduler.job(&request.name).ok_or_else(|| not_loaded(&request.name, catalogue))?;
     let count = request.count.unwrap_or(NEXT_DEFAULT).min(NEXT_LIMIT);
     let after = request.from.as_deref().map_or(Ok(now), |text| instant(text, "from"))?;
     let tzdb = catalogue.zones().version();

@@ -132,7 +132,17 @@ impl Catalogue {
     /// # Errors
     /// All that is wrong with it.
     pub fn check(&self, name: &Name, toml: &str) -> Result<Fragment, Vec<Diagnostic>> {
-        let mut peers = self.added_peers();
+        self.check_with(name, toml, &[])
+    }
+
+    /// Checks the definition of one job that comes together with others.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn check_with(&self, name: &Name, toml: &str, others: &[Name]) -> Result<Fragment, Vec<Diagnostic>> {
+        let mut peers: HashMap<Name, Vec<Name>> =
+            others.iter().map(|name| (name.clone(), Vec::new())).collect();
+        peers.extend(self.added_peers());
         peers.extend(self.set.jobs.iter().map(|job| (job.name.clone(), dependencies(job))));
         jobfile::fragment(toml, name, &self.set, self.zones.as_ref(), &peers)
     }
@@ -140,6 +150,27 @@ impl Catalogue {
     /// Takes in a definition that has been checked.
     pub fn put(&mut self, job: Arc<Job>, toml: String) {
         self.added.insert(job.name.clone(), Added { toml, job: Ok(job) });
+    }
+
+    /// Takes in the added jobs that did not load, if they do by now: what they lacked may have been added. Says
+    /// whether one does.
+    pub fn heal(&mut self) -> bool {
+        let broken: Vec<(Name, String)> =
+            self.broken().map(|(name, _)| (name.clone(), self.added[name].toml.clone())).collect();
+        let mut healed = false;
+        for (name, toml) in broken {
+            if let Ok(fragment) = self.check(&name, &toml) {
+                self.put(fragment.job, toml);
+                healed = true;
+            }
+        }
+        healed
+    }
+
+    /// Returns the jobs that are due when this one has ended.
+    pub fn needed_by(&self, name: &Name) -> Vec<Name> {
+        let jobs = self.jobs().into_iter();
+        jobs.filter(|job| dependencies(job).contains(name)).map(|job| job.name.clone()).collect()
     }
 
     /// Takes out an added job and returns its definition.

@@ -19,7 +19,7 @@ use super::service::{Acknowledge, Service};
 use super::supervisor::Supervisor;
 use crate::core::change::Change;
 use crate::core::event::{Event, EventKind};
-use crate::core::instant::Timestamp;
+use crate::core::instant::{Now, Timestamp};
 use crate::core::run::RunId;
 use crate::core::scheduler::{Answer, Command, Effect, FutureGap, Input, Place, Scheduler};
 use crate::store::{Outcome, Report, WriterHandle};
@@ -232,7 +232,12 @@ impl EventLoop {
 
     /// Hands one input to the scheduler and carries out what it decides. A command has an answer.
     pub(super) fn feed(&mut self, input: Input) -> Option<Answer> {
-        let effects = self.scheduler.handle(input, clock::now());
+        self.feed_at(input, clock::now())
+    }
+
+    /// Hands one input to the scheduler as of an instant: what one request does to several jobs it does at one.
+    pub(super) fn feed_at(&mut self, input: Input, now: Now) -> Option<Answer> {
+        let effects = self.scheduler.handle(input, now);
         self.carry_out(effects)
     }
 
@@ -443,8 +448,27 @@ impl EventLoop {
         for waiting in self.answers.drain(..) {
             waiting.acknowledge.send();
         }
+        self.see_off().await;
+    }
+
+    /// Lets those who wait for runs and follow events hear the last word; what they ask for on their way is
+    /// still answered.
+    async fn see_off(&mut self) {
+        let followers = self.service.end_streams();
+        let patience = tokio::time::sleep(LAST_WORD);
+        tokio::pin!(patience);
+        loop {
+            tokio::select! {
+                () = followers.closed() => return,
+                Some(task) = self.tasks.recv() => task(self),
+                () = &mut patience => return,
+            }
+        }
     }
 }
+
+/// How long those who wait and follow are given to hear the last word.
+const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// How long the last commit may take before the daemon goes without it.
 const LAST_COMMIT: Duration = Duration::from_secs(5);

@@ -20,6 +20,14 @@ pub enum ServiceError {
     #[error("there is no run {run_id}")]
     #[serde(rename = "io.jobctl.Scheduler.NoSuchRun")]
     NoSuchRun { run_id: u64 },
+    /// No change of the job set has this number; without one: there was no change yet.
+    #[error("there is no such change")]
+    #[serde(rename = "io.jobctl.Scheduler.NoSuchChange")]
+    NoSuchChange { revision: Option<u64> },
+    /// The job cannot be taken out, because others are due when it has ended.
+    #[error("job {name:?} is needed by {}", by.join(", "))]
+    #[serde(rename = "io.jobctl.Scheduler.StillNeeded")]
+    StillNeeded { name: String, by: Vec<String> },
     /// A job of this name was added before, and `replace` was not asked for.
     #[error("a job is already named {name:?}")]
     #[serde(rename = "io.jobctl.Scheduler.NameTaken")]

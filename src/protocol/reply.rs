@@ -146,8 +146,6 @@ pub struct Changes {
 /// The answer of `Undo`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Undone {
-    /// The change that was taken back.
-    pub undone: ChangeView,
-    /// The change that doing so has made.
-    pub revision: u64,
+    /// The changes that were taken back, the latest first.
+    pub undone: Vec<ChangeView>,
 }

@@ -168,8 +168,13 @@ parameters! {
     }
 }
 parameters! {
-    /// Takes a change of the job set back; the latest where no revision is given.
-    Undo { revision: Option<u64>, }
+    /// Takes a change of the job set back, with all that the same request changed.
+    Undo {
+        /// The latest where it is not given.
+        revision: Option<u64>,
+        /// Only the one change.
+        single: bool,
+    }
 }
 
 /// Defines [`Request`]: methods without parameters, then those with a struct of the same name.

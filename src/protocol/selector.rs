@@ -129,6 +129,11 @@ impl Selector {
             && self.q.is_none()
     }
 
+    /// Says whether it takes the ledger to tell which jobs are meant.
+    pub fn is_about_runs(&self) -> bool {
+        !self.status.is_empty() || self.since.is_some() || self.sort == Some(SortKey::Last)
+    }
+
     /// Returns the part that is about jobs, as opposed to their runs and events: without status, instant, order
     /// and number.
     #[must_use]

@@ -1,4 +1,18 @@
 //! The control plane: the command line and the daemon together.
 
+<<<<<<< HEAD
 mod durable;
 mod socket;
+=======
+mod absent;
+mod acting;
+mod activation;
+mod completing;
+mod defining;
+mod durable;
+mod editing;
+mod socket;
+mod streams;
+mod terminal;
+mod undoing;
+>>>>>>> control

@@ -180,7 +180,9 @@ impl Sandbox {
     /// Starts the binary and reads its standard output line by line as it comes.
     pub(crate) fn follow<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Lines {
         let mut command = self.command(args);
-        Lines::of(command.stdout(Stdio::piped()).spawn().expect("the binary can be run"))
+        Lines::of(
+            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary can be run"),
+        )
     }
 }
 

@@ -28,20 +28,33 @@ pub(crate) fn table(jobs: &[JobView], now: Timestamp, terminal: Terminal) -> Str
     table.render()
 }
 
-/// Writes a trigger as its key and its value; some values begin with the key themselves.
-fn trigger(trigger: &TriggerView) -> String {
-    if trigger.spec.starts_with(&trigger.kind) {
-        return trigger.spec.clone();
-    }
-    format!("{} {}", trigger.kind, trigger.spec)
-}
-
 fn state_tone(state: &str) -> Tone {
     match state {
         "running" => Tone::Busy,
         "broken" => Tone::Bad,
         "paused" | "finished" => Tone::Faint,
         _ => Tone::Normal,
+    }
+}
+
+/// Writes a trigger as its key and its text; texts that name the key themselves are enough.
+fn trigger(trigger: &TriggerView) -> String {
+    let TriggerView { kind, spec, .. } = trigger;
+    if spec == kind || spec.strip_prefix(kind.as_str()).is_some_and(|rest| rest.starts_with(' ')) {
+        spec.clone()
+    } else {
+        format!("{kind} {spec}").trim_end().to_owned()
+    }
+}
+
+/// Says when a job is due next, or why that is not by the clock.
+fn next_words(job: &JobView, now: Timestamp) -> String {
+    match (&job.next_fire_time, job.trigger.kind.as_str()) {
+        (Some(at), _) => both(at, now),
+        (None, _) if job.paused => "not while it is paused".to_owned(),
+        (None, _) if !job.enabled => "not while it is not enabled".to_owned(),
+        (None, "after" | "startup" | "shutdown") => "not by the clock".to_owned(),
+        (None, _) => "never".to_owned(),
     }
 }
 
@@ -62,6 +75,12 @@ pub(crate) fn show(job: &JobView, now: Timestamp, out: &mut Out) -> Result<(), C
     lines.extend(job.description.clone().map(|text| ("Description", text)));
     lines.push(("State", state(job, now)));
     lines.extend(job.error.clone().map(|error| ("Error", error)));
+    if job.error.is_some() {
+        // Nothing else is known of a definition that does not load.
+        lines.extend(job.last_run.as_ref().map(|run| ("Last run", super::run::summary(run, now))));
+        lines.push(("Origin", origin(&job.origin)));
+        return fields(&lines, out);
+    }
     lines.push(("Trigger", trigger(&job.trigger)));
     if !job.trigger.description.is_empty() {
         lines.push(("Due", job.trigger.description.clone()));
@@ -69,8 +88,7 @@ pub(crate) fn show(job: &JobView, now: Timestamp, out: &mut Out) -> Result<(), C
     if !job.trigger.timezone.is_empty() {
         lines.push(("Timezone", job.trigger.timezone.clone()));
     }
-    let next = job.next_fire_time.as_deref().map(|at| both(at, now));
-    lines.push(("Next", next.unwrap_or_else(|| "never".to_owned())));
+    lines.push(("Next", next_words(job, now)));
     lines.extend(job.last_run.as_ref().map(|run| ("Last run", super::run::summary(run, now))));
     lines.push(("Command", job.command.clone()));
     lines.push(("Origin", origin(&job.origin)));
@@ -105,17 +123,21 @@ pub(crate) fn both(at: &str, now: Timestamp) -> String {
 
 fn state(job: &JobView, now: Timestamp) -> String {
     let mut parts = vec![job.state.clone()];
+    if let Some(pause) = &job.pause {
+        let words = paused(pause, now);
+        match job.state.as_str() {
+            "paused" => parts = vec![format!("paused {words}")],
+            _ => parts.push(format!("paused {words}")),
+        }
+    }
     if job.running > 0 {
         parts.push(format!("{} alive", count(job.running, "run")));
     }
     if job.queued > 0 {
         parts.push(format!("{} waiting", count(job.queued, "run")));
     }
-    if !job.enabled {
+    if !job.enabled && job.error.is_none() {
         parts.push("not enabled".to_owned());
-    }
-    if let Some(pause) = &job.pause {
-        parts.push(format!("paused {}", paused(pause, now)));
     }
     parts.join(", ")
 }

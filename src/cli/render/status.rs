@@ -22,8 +22,10 @@ pub(crate) fn show(status: &StatusView, now: Timestamp, out: &mut Out) -> Result
     if let (Some(at), Some(job)) = (&status.next_fire_time, &status.next_job) {
         lines.push(("Next", format!("{job}, {}", both(at, now))));
     }
-    lines.push(("Job file", status.config.clone()));
-    lines.extend(status.config_errors.iter().map(|error| ("Not in force", error.clone())));
+    let kept =
+        if status.config_errors.is_empty() { "" } else { " (has errors: an earlier version is in force)" };
+    lines.push(("Job file", format!("{}{kept}", status.config)));
+    lines.extend(status.config_errors.iter().map(|error| ("Error", error.clone())));
     lines.push(("State", status.state_dir.clone()));
     lines.push(("Socket", status.socket.clone()));
     lines.push(("Timezone", format!("{} (tz database: {})", status.timezone, status.tzdb)));
@@ -52,7 +54,11 @@ fn daemon(status: &StatusView, now: Timestamp) -> String {
 fn health(status: &StatusView, now: Timestamp) -> String {
     let mut text = status.health.clone();
     if let Some(held) = &status.held {
-        text.push_str(&format!(", held {}", paused(held, now)));
+        let held = paused(held, now);
+        match status.health.as_str() {
+            "held" => text = format!("held {held}"),
+            _ => text.push_str(&format!(", held {held}")),
+        }
     }
     if let Some(why) = &status.degraded {
         text.push_str(&format!(": {why}"));

@@ -2,15 +2,20 @@
 
 use std::time::Duration;
 
-use super::{Acknowledge, internal, refusal};
+use tokio::sync::watch;
+
+use super::{Acknowledge, Progress, internal, refusal};
+use crate::core::instant::Now;
 use crate::core::name::Name;
 use crate::core::run::RunId;
 use crate::core::scheduler::{Answer, Command, Input, RunNow};
 use crate::daemon::answers;
+use crate::daemon::clock;
 use crate::daemon::event_loop::EventLoop;
 use crate::daemon::listener::ReplyHandle;
 use crate::protocol::error::ServiceError;
 use crate::protocol::selector::Selector;
+use crate::protocol::views::JobView;
 use crate::protocol::{filter, reply, request};
 
 impl EventLoop {
@@ -20,96 +25,140 @@ impl EventLoop {
             Err(error) => return reply.finish(Err::<reply::Names, _>(error)),
         };
         let reason = pause.reason;
-        self.each(&pause.selector, reply, move |job| Command::Pause { job, until, reason: reason.clone() });
+        self.each(pause.selector, reply, move |job| Command::Pause { job, until, reason: reason.clone() });
     }
 
     pub(super) fn resume(&mut self, resume: request::Resume, reply: ReplyHandle) {
         let catch_up = resume.catch_up;
-        self.each(&resume.selector, reply, move |job| Command::Resume { job, catch_up });
+        self.each(resume.selector, reply, move |job| Command::Resume { job, catch_up });
     }
 
     /// Gives a command for every job selected and answers with those for which it did something.
-    fn each(&mut self, selector: &Selector, reply: ReplyHandle, command: impl Fn(Name) -> Command) {
-        let result = self.selected(selector).map(|names| {
-            let mut done = Vec::new();
-            for name in names {
-                if self.command(command(name.clone())) == Answer::Done {
-                    done.push(name.to_string());
-                }
-            }
-            reply::Names { names: done }
+    fn each(
+        &mut self,
+        selector: Selector,
+        reply: ReplyHandle,
+        command: impl Fn(Name) -> Command + Send + 'static,
+    ) {
+        self.with_selected(selector, move |event_loop, names| {
+            let result = names.map(|names| {
+                let did = |name: &Name| event_loop.command(command(name.clone())) == Answer::Done;
+                let done = names.into_iter().filter(did).map(|name| name.to_string());
+                reply::Names { names: done.collect() }
+            });
+            event_loop.acknowledge(Acknowledge::new(reply, result));
         });
-        self.acknowledge(Acknowledge::new(reply, result));
     }
 
-    /// Returns the jobs a request acts on. What the ledger knows of them takes no part: acting must not wait
-    /// for the disk.
-    pub(super) fn selected(&self, selector: &Selector) -> Result<Vec<Name>, ServiceError> {
-        let views = self.pictures(None).bare_views();
-        let selected = filter::select_to_act(selector, &views)?;
-        Ok(selected.into_iter().filter_map(|view| Name::new(&view.name).ok()).collect())
+    /// Finds the jobs a request acts on, then acts. Where that takes the ledger, the question goes to the thread
+    /// that reads it: the loop does not wait for the disk.
+    pub(super) fn with_selected(
+        &mut self,
+        selector: Selector,
+        act: impl FnOnce(&mut EventLoop, Result<Vec<Name>, ServiceError>) + Send + 'static,
+    ) {
+        let pictures = self.pictures(None);
+        if !selector.is_about_runs() {
+            let names = selected(&selector, &pictures.bare_views());
+            return act(self, names);
+        }
+        let queries = self.service.queries.clone();
+        self.service.queries.ask(move |reader| {
+            let views = reader.map_err(internal).and_then(|reader| pictures.views(reader).map_err(internal));
+            let names = views.and_then(|views| selected(&selector, &views));
+            queries.task(move |event_loop| act(event_loop, names));
+        });
     }
 
     /// Gives one command to the scheduler.
     pub(super) fn command(&mut self, command: Command) -> Answer {
-        self.feed(Input::Command(command)).unwrap_or(Answer::Nothing)
+        self.command_at(command, clock::now())
+    }
+
+    /// Gives one of several commands of a request to the scheduler, all of them as of one instant.
+    pub(super) fn command_at(&mut self, command: Command, now: Now) -> Answer {
+        self.feed_at(Input::Command(command), now).unwrap_or(Answer::Nothing)
     }
 
     pub(super) fn run_now(&mut self, request: request::RunNow, reply: ReplyHandle) {
-        let result = self.selected(&request.selector).and_then(|names| {
-            let mut runs = Vec::new();
-            let mut refused = None;
-            for name in names {
-                let answer = self.command(Command::RunNow(RunNow {
-                    job: name.clone(),
-                    args: request.args.clone(),
-                    if_due: request.if_due,
-                    force: request.force,
-                    priority: request.priority,
-                }));
-                match answer {
-                    Answer::Run(run) => runs.push(reply::RunRef { run_id: run.0, job: name.to_string() }),
-                    other => refused = refused.or(refusal(&other, name.as_str())),
-                }
-            }
-            // Where nothing was started at all, the first refusal is the answer.
-            match (runs.is_empty(), refused) {
-                (true, Some(error)) => Err(error),
-                (_, _) => Ok(reply::RunIds { runs }),
-            }
+        let selector = request.selector.clone();
+        self.with_selected(selector, move |event_loop, names| {
+            let result = names.and_then(|names| event_loop.run_each(names, &request));
+            event_loop.acknowledge(Acknowledge::new(reply, result));
         });
-        self.acknowledge(Acknowledge::new(reply, result));
+    }
+
+    fn run_each(
+        &mut self,
+        names: Vec<Name>,
+        request: &request::RunNow,
+    ) -> Result<reply::RunIds, ServiceError> {
+        let mut runs = Vec::new();
+        let mut refused = None;
+        for name in names {
+            let answer = self.command(Command::RunNow(RunNow {
+                job: name.clone(),
+                args: request.args.clone(),
+                if_due: request.if_due,
+                force: request.force,
+                priority: request.priority,
+            }));
+            match answer {
+                Answer::Run(run) => runs.push(reply::RunRef { run_id: run.0, job: name.to_string() }),
+                other => refused = refused.or(refusal(&other, name.as_str())),
+            }
+        }
+        // Where nothing was started at all, the first refusal is the answer.
+        match (runs.is_empty(), refused) {
+            (true, Some(error)) => Err(error),
+            (_, _) => Ok(reply::RunIds { runs }),
+        }
     }
 
     pub(super) fn cancel(&mut self, cancel: request::Cancel, reply: ReplyHandle) {
-        let chosen = self.to_cancel(&cancel);
-        let result = chosen.map(|runs| {
-            let mut ended = Vec::new();
-            for run in runs {
-                let job = self.scheduler.run(run).map(|run| run.job.name.to_string());
-                let answer = self.command(Command::Cancel { run, reason: cancel.reason.clone() });
-                if let (Answer::Run(run), Some(job)) = (answer, job) {
-                    ended.push(reply::RunRef { run_id: run.0, job });
-                }
+        let runs: Vec<RunId> = cancel.run_ids.iter().map(|run| RunId(*run)).collect();
+        let unknown = runs.iter().find(|run| self.scheduler.run(**run).is_none());
+        let refused = match unknown {
+            Some(run) => Some(ServiceError::NoSuchRun { run_id: run.0 }),
+            None if cancel.selector.selects_nothing() && runs.is_empty() => {
+                Some(ServiceError::NothingSelected)
             }
-            reply::RunIds { runs: ended }
+            None => None,
+        };
+        if let Some(error) = refused {
+            return self.acknowledge(Acknowledge::new(reply, Err::<reply::RunIds, _>(error)));
+        }
+        if cancel.selector.selects_nothing() {
+            let ended = self.cancel_each(runs, &cancel);
+            return self.acknowledge(Acknowledge::new(reply, Ok(ended)));
+        }
+        // Statuses are those of the runs to cancel, not of the jobs' last ones.
+        let selector = Selector { status: Vec::new(), ..cancel.selector.clone() };
+        let selector = Selector { all: selector.selects_nothing(), ..selector };
+        self.with_selected(selector, move |event_loop, names| {
+            let result = names.map(|names| {
+                let found = names.iter().flat_map(|name| event_loop.scheduler.open_runs(name.as_str()));
+                let all: Vec<RunId> = runs.into_iter().chain(found).collect();
+                event_loop.cancel_each(all, &cancel)
+            });
+            event_loop.acknowledge(Acknowledge::new(reply, result));
         });
-        self.acknowledge(Acknowledge::new(reply, result));
     }
 
-    fn to_cancel(&self, cancel: &request::Cancel) -> Result<Vec<RunId>, ServiceError> {
-        let mut runs: Vec<RunId> = cancel.run_ids.iter().map(|run| RunId(*run)).collect();
-        if let Some(unknown) = runs.iter().find(|run| self.scheduler.run(**run).is_none()) {
-            return Err(ServiceError::NoSuchRun { run_id: unknown.0 });
-        }
-        if !cancel.selector.selects_nothing() {
-            for name in self.selected(&cancel.selector)? {
-                runs.extend(self.scheduler.open_runs(name.as_str()));
+    fn cancel_each(&mut self, runs: Vec<RunId>, cancel: &request::Cancel) -> reply::RunIds {
+        let statuses = &cancel.selector.status;
+        let mut ended = Vec::new();
+        for run in runs {
+            let Some(picture) = self.scheduler.run(run) else { continue };
+            if !statuses.is_empty() && !statuses.iter().any(|status| status == picture.status.as_str()) {
+                continue;
             }
-        } else if runs.is_empty() {
-            return Err(ServiceError::NothingSelected);
+            let answer = self.command(Command::Cancel { run, reason: cancel.reason.clone() });
+            if let Answer::Run(run) = answer {
+                ended.push(reply::RunRef { run_id: run.0, job: picture.job.name.to_string() });
+            }
         }
-        Ok(runs)
+        reply::RunIds { runs: ended }
     }
 
     pub(super) fn wait(&mut self, wait: request::Wait, reply: ReplyHandle) {
@@ -119,28 +168,35 @@ impl EventLoop {
         };
         let pictures = self.pictures(None);
         let queries = self.service.queries.clone();
-        let answer = move |reply: ReplyHandle| {
+        let mut progress = self.service.progress.subscribe();
+        let answer = move |reply: ReplyHandle, progress: watch::Receiver<Progress>| {
             queries.ask(move |reader| {
                 let result = reader.map_err(internal).and_then(|reader| answers::run(run, &pictures, reader));
                 reply.finish(result.map(|run| reply::OneRun { run }));
+                drop(progress);
             });
         };
         if self.scheduler.run(run).is_none() && self.service.is_end_durable(run) {
-            return answer(reply);
+            return answer(reply, progress);
         }
         let (told, over) = tokio::sync::oneshot::channel();
         self.service.waiting.entry(run).or_default().push(told);
         let limit = wait.timeout_ms.map(Duration::from_millis);
         tokio::spawn(async move {
-            match limit {
-                None => {
-                    drop(over.await);
-                    answer(reply);
+            let timeout = async {
+                match limit {
+                    Some(limit) => tokio::time::sleep(limit).await,
+                    None => std::future::pending().await,
                 }
-                Some(limit) => match tokio::time::timeout(limit, over).await {
-                    Ok(_) => answer(reply),
-                    Err(_) => reply.finish(Err::<reply::OneRun, _>(ServiceError::Timeout)),
-                },
+            };
+            tokio::select! {
+                biased;
+                _ = over => answer(reply, progress),
+                // The daemon goes and leaves the run alive.
+                () = super::end(&mut progress) => {
+                    reply.finish(Err::<reply::OneRun, _>(ServiceError::Stopping));
+                }
+                () = timeout => reply.finish(Err::<reply::OneRun, _>(ServiceError::Timeout)),
             }
         });
     }
@@ -167,4 +223,9 @@ impl EventLoop {
         self.command(Command::Release);
         self.acknowledge(Acknowledge::new(reply, Ok(reply::Done {})));
     }
+}
+
+fn selected(selector: &Selector, views: &[JobView]) -> Result<Vec<Name>, ServiceError> {
+    let selected = filter::select_to_act(selector, views)?;
+    Ok(selected.into_iter().filter_map(|view| Name::new(&view.name).ok()).collect())
 }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Acknowledge, internal};
-use crate::core::change::{Actor, Change, Revision};
-use crate::core::event::EventKind;
+use crate::core::change::Actor;
+use crate::core::instant::Now;
 use crate::core::job::Job;
 use crate::core::name::Name;
 use crate::core::scheduler::{Answer, Command, Input, PutAction, RunNow};
@@ -15,13 +15,11 @@ use crate::daemon::clock;
 use crate::daemon::event_loop::EventLoop;
 use crate::daemon::listener::ReplyHandle;
 use crate::daemon::views::diagnostic_view;
-use crate::daemon::views::event::change_view;
 use crate::jobfile::{Diagnostic, Fragment, write};
 use crate::process;
 use crate::protocol::error::ServiceError;
-use crate::protocol::views::{ChangeView, DiagnosticView};
+use crate::protocol::views::DiagnosticView;
 use crate::protocol::{reply, request};
-use crate::store::RevisionRow;
 
 impl EventLoop {
     pub(super) fn add(&mut self, add: request::Add, by: Actor, reply: ReplyHandle) {
@@ -62,7 +60,7 @@ impl EventLoop {
             return Ok(Done { warnings: checked.warnings, replaced, run_id: None });
         }
         let action = if replaced { PutAction::Replaced } else { PutAction::Added };
-        self.put(&checked, toml, action, before, by)?;
+        self.put(&checked, toml, action, before, by, clock::now())?;
         let run_id = if add.run_now {
             let request = RunNow { job: name, args: Vec::new(), if_due: false, force: false, priority: None };
             match self.command(Command::RunNow(request)) {
@@ -130,106 +128,40 @@ impl EventLoop {
         self.not_declared(&name)?;
         let before = self.service.catalogue.added(name.as_str()).map(|added| added.toml.clone());
         let before = before.ok_or_else(|| internal("the job has no definition"))?;
-        let after = changed(&before).map_err(|error| invalid(&error))?;
+        let after = changed(&before).map_err(|error| invalid(&error, "`jobctl show` has the definition"))?;
         let checked = self.check(&name, &after)?;
         if !dry_run {
-            self.put(&checked, after.clone(), action, Some(before.clone()), by)?;
+            self.put(&checked, after.clone(), action, Some(before.clone()), by, clock::now())?;
         }
         Ok((before, after, checked.warnings))
     }
 
     fn check(&self, name: &Name, toml: &str) -> Result<Fragment, ServiceError> {
-        self.service
-            .catalogue
-            .check(name, toml)
-            .map_err(|diagnostics| ServiceError::InvalidDefinition { diagnostics: views(&diagnostics) })
+        self.service.catalogue.check(name, toml).map_err(|found| not_loaded(&found))
     }
 
-    fn put(
+    /// Takes a definition that has been checked into the set.
+    pub(super) fn put(
         &mut self,
         checked: &Fragment,
         toml: String,
         action: PutAction,
         before: Option<String>,
         by: Actor,
+        now: Now,
     ) -> Result<(), ServiceError> {
         let job = checked.job.clone();
         self.service.catalogue.put(job.clone(), toml.clone());
-        match self.command(Command::Put { job, toml, action, by, before }) {
-            Answer::Stopping => Err(ServiceError::Stopping),
-            _ => Ok(()),
+        if self.command_at(Command::Put { job, toml, action, by, before }, now) == Answer::Stopping {
+            return Err(ServiceError::Stopping);
         }
-    }
-
-    pub(super) fn remove(&mut self, remove: request::Remove, by: Actor, reply: ReplyHandle) {
-        let result = self.try_remove(&remove, by);
-        self.acknowledge(Acknowledge::new(reply, result.map(|names| reply::Names { names })));
-    }
-
-    fn try_remove(&mut self, remove: &request::Remove, by: Actor) -> Result<Vec<String>, ServiceError> {
-        let names = self.selected(&remove.selector)?;
-        // All or nothing: a job of the file among them is refused before anything is done.
-        for name in &names {
-            self.not_declared(name)?;
+        if self.service.catalogue.heal() {
+            let catalogue = &self.service.catalogue;
+            let (jobs, pools) = (catalogue.jobs(), catalogue.set().pools.clone());
+            let settings = catalogue.settings();
+            self.feed_at(Input::Reloaded { jobs, pools, settings }, now);
         }
-        for name in &names {
-            let before = self.service.catalogue.remove(name.as_str());
-            let answer = self.command(Command::Remove { job: name.clone(), by, before: before.clone() });
-            if answer == Answer::NoSuchJob {
-                // A broken job: the scheduler never knew it, the store does.
-                self.write(Change::Undefine { job: name.clone() });
-                self.write(Change::Revision(Revision {
-                    at: clock::now().wall,
-                    action: EventKind::JobRemoved,
-                    job: name.clone(),
-                    before,
-                    after: None,
-                    by,
-                }));
-            }
-        }
-        Ok(names.iter().map(ToString::to_string).collect())
-    }
-
-    pub(super) fn undo(&self, undo: request::Undo, by: Actor, reply: ReplyHandle) {
-        self.service.queries.then(
-            |reader| reader.revisions(None, usize::MAX),
-            move |event_loop, rows| {
-                let result =
-                    rows.map_err(internal).and_then(|rows| event_loop.try_undo(&rows, undo.revision, by));
-                event_loop.acknowledge(Acknowledge::new(reply, result));
-            },
-        );
-    }
-
-    /// Makes the definition what it was before a change; that is a change too, and can be undone.
-    fn try_undo(
-        &mut self,
-        rows: &[RevisionRow],
-        revision: Option<u64>,
-        by: Actor,
-    ) -> Result<reply::Undone, ServiceError> {
-        let row = match revision {
-            Some(id) => rows.iter().find(|row| row.id == id),
-            None => rows.first(),
-        };
-        let row = row.ok_or(ServiceError::NothingSelected)?;
-        self.not_declared(&row.job)?;
-        let now = self.service.catalogue.added(row.job.as_str()).map(|added| added.toml.clone());
-        match &row.before {
-            Some(toml) => {
-                let checked = self.check(&row.job, toml)?;
-                let action = if now.is_some() { PutAction::Replaced } else { PutAction::Added };
-                self.put(&checked, toml.clone(), action, now, by)?;
-            }
-            None => {
-                self.service.catalogue.remove(row.job.as_str());
-                self.command(Command::Remove { job: row.job.clone(), by, before: now });
-            }
-        }
-        let undone: ChangeView = change_view(row, self.service.catalogue.zone());
-        let latest = rows.first().map_or(0, |row| row.id);
-        Ok(reply::Undone { undone, revision: latest + 1 })
+        Ok(())
     }
 
     pub(super) fn reload_for(&mut self, reply: ReplyHandle) {
@@ -284,7 +216,7 @@ impl EventLoop {
     }
 
     /// Refuses to change a job that is declared in the job file, and says where it is.
-    fn not_declared(&self, name: &Name) -> Result<(), ServiceError> {
+    pub(super) fn not_declared(&self, name: &Name) -> Result<(), ServiceError> {
         match self.service.catalogue.declared(name.as_str()) {
             Some((path, line)) => Err(ServiceError::DeclaredInFile {
                 name: name.to_string(),
@@ -304,13 +236,22 @@ struct Done {
 }
 
 fn checked_name(name: &str) -> Result<Name, ServiceError> {
-    Name::new(name).map_err(|error| invalid(&error))
+    Name::new(name).map_err(|error| invalid(&error, "like backup or db.nightly-2"))
 }
 
-fn invalid(error: &dyn std::error::Error) -> ServiceError {
-    let diagnostic =
-        DiagnosticView { severity: "error".to_owned(), message: error.to_string(), ..Default::default() };
+/// Makes an error that is about no place of the definition.
+fn invalid(error: &dyn std::error::Error, hint: &str) -> ServiceError {
+    let diagnostic = DiagnosticView {
+        severity: "error".to_owned(),
+        message: error.to_string(),
+        hint: Some(hint.to_owned()),
+        ..Default::default()
+    };
     ServiceError::InvalidDefinition { diagnostics: vec![diagnostic] }
+}
+
+pub(super) fn not_loaded(diagnostics: &[Diagnostic]) -> ServiceError {
+    ServiceError::InvalidDefinition { diagnostics: views(diagnostics) }
 }
 
 fn views(diagnostics: &[Diagnostic]) -> Vec<DiagnosticView> {

@@ -7,6 +7,7 @@
 mod acting;
 mod asking;
 mod defining;
+mod removing;
 mod streams;
 
 use std::collections::{HashMap, VecDeque};
@@ -62,10 +63,25 @@ pub(super) struct Service {
     waiting: HashMap<RunId, Vec<oneshot::Sender<()>>>,
     /// Runs whose end is not durable yet, with the submission that has it: those who wait are told after it.
     ended: VecDeque<(u64, RunId)>,
-    /// Counts commits, for those who follow the events.
-    commits: watch::Sender<u64>,
+    /// How far the ledger is. Whoever waits for something or follows it holds a receiver until it has been told.
+    progress: watch::Sender<Progress>,
     runs_since_prune: HashMap<Name, u32>,
     last_sweep: Option<Now>,
+}
+
+/// How far the ledger is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Progress {
+    /// How many commits there were.
+    commits: u64,
+    /// True: there will be no more.
+    over: bool,
+}
+
+/// Waits until the daemon goes.
+async fn end(progress: &mut watch::Receiver<Progress>) {
+    // Where the sender is gone, so is the daemon.
+    drop(progress.wait_for(|progress| progress.over).await);
 }
 
 /// A reply that waits for a commit.
@@ -107,7 +123,7 @@ impl Service {
             degraded: None,
             waiting: HashMap::new(),
             ended: VecDeque::new(),
-            commits: watch::Sender::new(0),
+            progress: watch::Sender::new(Progress::default()),
             runs_since_prune: HashMap::new(),
             last_sweep: None,
         }
@@ -134,7 +150,7 @@ impl Service {
 
     /// Tells those who follow the events that there are new ones.
     pub(super) fn committed(&self) {
-        self.commits.send_modify(|count| *count += 1);
+        self.progress.send_modify(|progress| progress.commits += 1);
     }
 
     /// Tells those who wait for runs whose ends are in submissions before `token`, which are durable.
@@ -144,6 +160,13 @@ impl Service {
                 let _ = waiting.send(());
             }
         }
+    }
+
+    /// Tells those who wait and those who follow that nothing will come any more, and returns what is closed once
+    /// all of them have got their last word.
+    pub(super) fn end_streams(&self) -> watch::Sender<Progress> {
+        self.progress.send_modify(|progress| progress.over = true);
+        self.progress.clone()
     }
 
     /// Says whether a run is over and that is durable, where the scheduler does not know it any more.

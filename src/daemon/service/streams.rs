@@ -1,12 +1,12 @@
 //! Streams: events as they come, and output as it is written. Each is a task of its own, fed from the store or the
 //! file, so that a client that does not read costs the loop nothing.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
-use super::internal;
+use super::{Progress, internal};
 use crate::core::name::Name;
 use crate::core::run::RunId;
 use crate::daemon::answers::{self, Pictures};
@@ -36,8 +36,8 @@ impl EventLoop {
             });
         }
         let feed = EventFeed { queries: self.service.queries.clone(), request: events };
-        let commits = self.service.commits.subscribe();
-        tokio::spawn(feed.follow(commits, reply));
+        let progress = self.service.progress.subscribe();
+        tokio::spawn(feed.follow(progress, reply));
     }
 
     fn pictures_for(&self, events: &request::Events) -> Pictures {
@@ -67,11 +67,14 @@ impl EventLoop {
             });
             drop(found.send(answer));
         });
-        let over = queries.clone();
+        let progress = self.service.progress.subscribe();
         tokio::spawn(async move {
             let answer = path.await.unwrap_or_else(|_| Err(internal("the store does not answer")));
             match answer {
-                Ok((run, path)) => send_output(run, &path, &logs, &over, reply).await,
+                Ok((run, path)) => {
+                    let output = RunOutput { run, path, request: logs, queries, progress };
+                    output.send(reply).await;
+                }
                 Err(error) => reply.finish(Err::<reply::Output, _>(error)),
             }
         });
@@ -85,15 +88,15 @@ struct EventFeed {
 }
 
 impl EventFeed {
-    /// Sends what matches, then waits for the next commit, until the client goes.
-    async fn follow(mut self, mut commits: tokio::sync::watch::Receiver<u64>, mut reply: ReplyHandle) {
+    /// Sends what matches, then waits for the next commit, until the client or the daemon goes.
+    async fn follow(mut self, mut progress: watch::Receiver<Progress>, mut reply: ReplyHandle) {
         // A stream without a starting point begins now.
         if self.request.after.is_none() && self.request.selector.since.is_none() {
             self.request.after = Some(self.last_seq().await);
         }
         loop {
             // Looked at before the query: a commit that comes during it is seen by the next turn.
-            commits.mark_unchanged();
+            let over = progress.borrow_and_update().over;
             let last = self.last_seq().await;
             match self.list().await {
                 Ok(events) => {
@@ -108,8 +111,11 @@ impl EventFeed {
                 }
                 Err(error) => return reply.finish(Err::<reply::Events, _>(error)),
             }
+            if over {
+                return reply.finish(Ok(reply::Events::default()));
+            }
             tokio::select! {
-                changed = commits.changed() => if changed.is_err() { return },
+                changed = progress.changed() => if changed.is_err() { return },
                 () = reply.gone() => return,
             }
         }
@@ -140,39 +146,73 @@ impl EventFeed {
     }
 }
 
-async fn send_output(
+/// Reads the output of a run for one client.
+struct RunOutput {
     run: RunId,
-    path: &Path,
-    logs: &request::Logs,
-    queries: &Queries,
-    mut reply: ReplyHandle,
-) {
-    let mut offset = None;
-    loop {
-        // Whether the run is over is asked before the file is read: what it wrote last is then in the piece.
-        let over = !logs.follow || is_over(run, queries).await;
-        match read_piece(path.to_owned(), offset, logs.lines).await {
-            Ok((bytes, end)) => {
-                offset = Some(end);
-                let text = String::from_utf8_lossy(&bytes).into_owned();
-                let piece = reply::Output { run_id: run.0, text, offset: end };
-                if over {
-                    return reply.finish(Ok(piece));
+    path: PathBuf,
+    request: request::Logs,
+    queries: Queries,
+    progress: watch::Receiver<Progress>,
+}
+
+impl RunOutput {
+    /// Sends what there is and, where that is asked for, what comes, until the run is over or the daemon goes.
+    async fn send(mut self, mut reply: ReplyHandle) {
+        let run_id = self.run.0;
+        let mut offset = None;
+        loop {
+            // Whether it is the last piece is asked before the file is read: what the run wrote last is then in it.
+            let last = !self.request.follow || self.progress.borrow().over || self.is_over().await;
+            match read_piece(self.path.clone(), offset, self.request.lines).await {
+                Ok((mut bytes, mut end)) => {
+                    if !last {
+                        // A letter that is not whole yet waits for its rest.
+                        let whole = whole_letters(&bytes);
+                        end -= (bytes.len() - whole) as u64;
+                        bytes.truncate(whole);
+                    }
+                    offset = Some(end);
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
+                    let piece = reply::Output { run_id, text, offset: end };
+                    if last {
+                        return reply.finish(Ok(piece));
+                    }
+                    if !bytes.is_empty() && reply.send(&piece).await.is_err() {
+                        return;
+                    }
                 }
-                if !bytes.is_empty() && reply.send(&piece).await.is_err() {
-                    return;
+                Err(_) if !last => {}
+                Err(_) => {
+                    return reply.finish(Ok(reply::Output { run_id, ..reply::Output::default() }));
                 }
             }
-            Err(_) if !over => {}
-            Err(_) => {
-                return reply.finish(Ok(reply::Output { run_id: run.0, text: String::new(), offset: 0 }));
+            tokio::select! {
+                () = tokio::time::sleep(FOLLOW_EVERY) => {}
+                () = super::end(&mut self.progress) => {}
+                () = reply.gone() => return,
             }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(FOLLOW_EVERY) => {}
-            () = reply.gone() => return,
         }
     }
+
+    async fn is_over(&self) -> bool {
+        let (found, over) = oneshot::channel();
+        let run = self.run;
+        self.queries.task(move |event_loop| {
+            let _ = found.send(event_loop.scheduler.run(run).is_none());
+        });
+        over.await.unwrap_or(true)
+    }
+}
+
+/// Returns how many bytes there are before a letter of UTF-8 that breaks off at the end.
+fn whole_letters(bytes: &[u8]) -> usize {
+    let tail = bytes.len() - bytes.len().min(3);
+    // The longest suffix of up to three bytes that begins a letter and does not finish it.
+    let begins = (tail..bytes.len()).find(|at| {
+        std::str::from_utf8(&bytes[*at..])
+            .is_err_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
+    });
+    begins.unwrap_or(bytes.len())
 }
 
 /// Reads what a file has after an offset, or its last lines, beside the loop.
@@ -204,10 +244,23 @@ async fn read_piece(
 /// How much of an output goes into one reply.
 const MOST_AT_ONCE: usize = 20 << 20;
 
-async fn is_over(run: RunId, queries: &Queries) -> bool {
-    let (found, over) = oneshot::channel();
-    queries.task(move |event_loop| {
-        let _ = found.send(event_loop.scheduler.run(run).is_none());
-    });
-    over.await.unwrap_or(true)
+#[cfg(test)]
+mod tests {
+    use super::whole_letters;
+
+    #[test]
+    fn a_letter_is_not_cut_in_two() {
+        for (bytes, whole) in [
+            (&b""[..], 0),
+            (b"abc", 3),
+            ("a\u{fc}".as_bytes(), 3),
+            (&"a\u{fc}".as_bytes()[..2], 1),
+            (&"\u{1f600}".as_bytes()[..3], 0),
+            (&"ab\u{20ac}".as_bytes()[..4], 2),
+            (b"a\xff", 2),
+            (b"\xbf\xbf\xbf", 3),
+        ] {
+            assert_eq!(whole_letters(bytes), whole, "{bytes:?}");
+        }
+    }
 }

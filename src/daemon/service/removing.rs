@@ -1,0 +1,138 @@
+//! Requests that take definitions out of the set, and those that bring them back.
+
+use std::collections::BTreeMap;
+
+use super::defining::not_loaded;
+use super::{Acknowledge, internal};
+use crate::core::change::{Actor, Change, Revision};
+use crate::core::event::EventKind;
+use crate::core::instant::Now;
+use crate::core::name::Name;
+use crate::core::scheduler::{Answer, Command, PutAction};
+use crate::core::trigger::Firing;
+use crate::daemon::clock;
+use crate::daemon::event_loop::EventLoop;
+use crate::daemon::listener::ReplyHandle;
+use crate::daemon::views::event::change_view;
+use crate::jobfile::{Fragment, write};
+use crate::protocol::error::ServiceError;
+use crate::protocol::{reply, request};
+use crate::store::RevisionRow;
+
+impl EventLoop {
+    pub(super) fn remove(&mut self, remove: request::Remove, by: Actor, reply: ReplyHandle) {
+        self.with_selected(remove.selector, move |event_loop, names| {
+            let result = names.and_then(|names| event_loop.try_remove(&names, by));
+            event_loop.acknowledge(Acknowledge::new(reply, result.map(|names| reply::Names { names })));
+        });
+    }
+
+    /// Takes jobs out: all of them or none.
+    fn try_remove(&mut self, names: &[Name], by: Actor) -> Result<Vec<String>, ServiceError> {
+        for name in names {
+            self.not_declared(name)?;
+        }
+        self.not_needed(names)?;
+        let now = clock::now();
+        for name in names {
+            self.take_out(name, by, now);
+        }
+        Ok(names.iter().map(ToString::to_string).collect())
+    }
+
+    /// Refuses to take out a job without which another one could never be due.
+    fn not_needed(&self, going: &[Name]) -> Result<(), ServiceError> {
+        for name in going {
+            let by = self.service.catalogue.needed_by(name).into_iter();
+            let by: Vec<String> =
+                by.filter(|other| !going.contains(other)).map(|other| other.to_string()).collect();
+            if !by.is_empty() {
+                return Err(ServiceError::StillNeeded { name: name.to_string(), by });
+            }
+        }
+        Ok(())
+    }
+
+    fn take_out(&mut self, name: &Name, by: Actor, now: Now) {
+        let paused = self.scheduler.job(name.as_str()).is_some_and(|job| job.pause.is_some());
+        let before = self.service.catalogue.remove(name.as_str());
+        // A job that was paused comes back paused, if it does: what was stopped on purpose must not start by itself.
+        let before = before.map(|toml| match paused {
+            true => write::set(&toml, "paused", "true").unwrap_or(toml),
+            false => toml,
+        });
+        let command = Command::Remove { job: name.clone(), by, before: before.clone() };
+        if self.command_at(command, now) == Answer::NoSuchJob {
+            // A broken job: the scheduler never knew it, the store does.
+            let (at, action, after) = (now.wall, EventKind::JobRemoved, None);
+            self.write(Change::Undefine { job: name.clone() });
+            self.write(Change::Revision(Revision { at, action, job: name.clone(), before, after, by }));
+        }
+    }
+
+    pub(super) fn undo(&self, undo: request::Undo, by: Actor, reply: ReplyHandle) {
+        self.service.queries.then(
+            |reader| reader.revisions(None, usize::MAX),
+            move |event_loop, rows| {
+                let result = rows.map_err(internal).and_then(|rows| event_loop.try_undo(&rows, &undo, by));
+                event_loop.acknowledge(Acknowledge::new(reply, result));
+            },
+        );
+    }
+
+    /// Makes definitions what they were before the changes of a request, all of them or none. That is a request
+    /// too, and can be undone.
+    fn try_undo(
+        &mut self,
+        rows: &[RevisionRow],
+        undo: &request::Undo,
+        by: Actor,
+    ) -> Result<reply::Undone, ServiceError> {
+        let undone = changes_to_undo(rows, undo)?;
+        // Of several changes of one job the earliest says what it was before.
+        let before: BTreeMap<&Name, Option<&str>> =
+            undone.iter().map(|row| (&row.job, row.before.as_deref())).collect();
+        let names: Vec<Name> = before.keys().map(|name| (*name).clone()).collect();
+        let (mut back, mut going): (Vec<(Fragment, String)>, Vec<Name>) = (Vec::new(), Vec::new());
+        for (name, toml) in before {
+            self.not_declared(name)?;
+            match toml {
+                Some(toml) => {
+                    let checked = self.service.catalogue.check_with(name, toml, &names);
+                    back.push((checked.map_err(|found| not_loaded(&found))?, toml.to_owned()));
+                }
+                None if self.service.catalogue.added(name.as_str()).is_some() => going.push(name.clone()),
+                None => {}
+            }
+        }
+        self.not_needed(&going)?;
+        // Jobs that wait for others come after those.
+        back.sort_by_key(|(checked, _)| matches!(checked.job.firing, Firing::After(_)));
+        let now = clock::now();
+        for (checked, toml) in back {
+            let current = self.service.catalogue.added(checked.job.name.as_str());
+            let current = current.map(|added| added.toml.clone());
+            let action = if current.is_some() { PutAction::Replaced } else { PutAction::Added };
+            self.put(&checked, toml, action, current, by, now)?;
+        }
+        for name in &going {
+            self.take_out(name, by, now);
+        }
+        let zone = self.service.catalogue.zone();
+        Ok(reply::Undone { undone: undone.into_iter().map(|row| change_view(row, zone)).collect() })
+    }
+}
+
+/// Finds the changes to take back, the latest first. The changes of one request have one instant and one client.
+fn changes_to_undo<'a>(
+    rows: &'a [RevisionRow],
+    undo: &request::Undo,
+) -> Result<Vec<&'a RevisionRow>, ServiceError> {
+    let wanted = undo.revision;
+    let row = rows.iter().find(|row| wanted.is_none_or(|revision| revision == row.id));
+    let row = row.ok_or(ServiceError::NoSuchChange { revision: wanted })?;
+    if undo.single {
+        return Ok(vec![row]);
+    }
+    Ok(rows.iter().filter(|other| (other.at, other.by) == (row.at, row.by)).collect())
+}
