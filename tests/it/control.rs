@@ -1,9 +1,5 @@
 //! The control plane: the command line and the daemon together.
 
-<<<<<<< HEAD
-mod durable;
-mod socket;
-=======
 mod absent;
 mod acting;
 mod activation;
@@ -15,4 +11,3 @@ mod socket;
 mod streams;
 mod terminal;
 mod undoing;
->>>>>>> control
