@@ -11,6 +11,7 @@ pub(crate) const GROUPS: &[(&str, &[&str])] = &[
     ("Look at runs", &["history", "logs", "events", "why"]),
     ("Change jobs", &["add", "edit", "reschedule", "pause", "resume", "remove", "changes", "undo"]),
     ("Act on runs", &["run-now", "exec", "wait", "cancel"]),
+    ("Care", &["backup", "restore"]),
     ("Shell", &["completions", "man"]),
 ];
 

@@ -1,5 +1,7 @@
-//! `man`: the manual pages, made from the same argument structs as the help.
+//! `man`: the manual pages of commands, made from the same argument structs as the help, and those about the job
+//! file and about time.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Command;
@@ -7,21 +9,22 @@ use clap::builder::ValueHint;
 
 use super::context::Context;
 use super::error::{CliError, Kind};
-use super::{help, jobs_page};
+use super::{help, jobs_page, time_page};
 
 pub(crate) const EXAMPLES: &str = "
 jobctl man run-now | man -l -
 jobctl man jobs | man -l -
+jobctl man time | man -l -
 sudo jobctl man --dir /usr/local/share/man";
 
 /// Print a manual page, or write all of them
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::examples(EXAMPLES))]
 pub(crate) struct Man {
-    /// The command the page is about, or `jobs` for the job file; default is jobctl itself
+    /// The command the page is about, `jobs` for the job file, or `time`; default is jobctl itself
     #[arg(value_name = "COMMAND")]
     page: Option<String>,
-    /// Write every page below this directory, as man1/*.1 and man5/*.5
+    /// Write every page below this directory, as man1/*.1, man5/*.5 and man7/*.7
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "page")]
     dir: Option<PathBuf>,
 }
@@ -68,22 +71,56 @@ pub fn pages() -> std::io::Result<Vec<(String, String)>> {
         let name = sub.get_name();
         pages.push((format!("jobctl-{name}.1"), page(sub.clone(), &format!("jobctl-{name}"))?));
     }
-    pages.push(("jobctl-jobs.5".to_owned(), jobs_page::text()));
+    let jobs = topic("jobctl-jobs", 5, "the job file of jobctl", &jobs_page::body());
+    let time = topic("jobctl-time", 7, "when jobs of jobctl are due", &time_page::body());
+    pages.extend([jobs, time]);
     Ok(pages)
 }
 
+/// Returns the examples of every command, by its name.
+pub fn examples() -> Vec<(String, String)> {
+    let command = super::plain_command();
+    let of = |sub: &Command| Some((sub.get_name().to_owned(), help::examples_of(sub)?));
+    command.get_subcommands().filter_map(of).collect()
+}
+
+/// Makes a page that is about no command.
+fn topic(name: &str, section: u8, about: &str, body: &str) -> (String, String) {
+    let title = escaped(&name.to_ascii_uppercase());
+    let text = format!(
+        ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n.TH {title} {section} \"\" \"{SOURCE}\" \"jobctl\"\n\
+         .SH NAME\n{} \\- {}\n{body}",
+        escaped(name),
+        escaped(about),
+    );
+    (format!("{name}.{section}"), text)
+}
+
+/// What all pages say they are from. Pages of the same sources are the same, whenever they are made: no date.
+const SOURCE: &str = concat!("jobctl ", env!("CARGO_PKG_VERSION"));
+
 /// Starts a page with what all pages have: title, name, synopsis, description, options.
 fn beginning(command: Command, title: &str, out: &mut Vec<u8>) -> std::io::Result<()> {
-    // Pages of the same sources are the same, whenever they are made: no date.
     let man = clap_mangen::Man::new(command.clone().display_name(title.to_owned()))
         .title(title.to_ascii_uppercase())
-        .source(concat!("jobctl ", env!("CARGO_PKG_VERSION")))
+        .source(SOURCE)
         .manual("jobctl");
     man.render_title(out)?;
     man.render_name_section(out)?;
-    man.render_synopsis_section(out)?;
-    man.render_description_section(out)?;
+    // As in the help: a list of sixty options says nothing that the options themselves do not say.
+    let usage = command.clone().render_usage().to_string();
+    writeln!(out, ".SH SYNOPSIS\n{}", escaped(usage.trim_start_matches("Usage: ").trim()))?;
+    if let Some(description) = description(&command) {
+        writeln!(out, ".SH DESCRIPTION\n{description}")?;
+    }
     man.render_options_section(out)
+}
+
+/// Returns what a command's long description has beyond its first line, which is the page's name section.
+fn description(command: &Command) -> Option<String> {
+    let long = command.get_long_about()?.to_string();
+    let (_, rest) = long.split_once("\n\n")?;
+    Some(escaped(rest).replace("\n\n", "\n.PP\n"))
 }
 
 fn page(command: Command, title: &str) -> std::io::Result<String> {
@@ -166,7 +203,7 @@ Whether to use colour, where \fB\-\-color\fR does not say.
 \fBVISUAL\fR, \fBEDITOR\fR
 The editor of \fBjobctl edit\fR.
 .SH "SEE ALSO"
-\fBjobctl\-jobs\fR(5), \fBcrontab\fR(5), \fBsystemd.service\fR(5)
+\fBjobctl\-jobs\fR(5), \fBjobctl\-time\fR(7), \fBcrontab\fR(5), \fBsystemd.service\fR(5)
 "#;
 
 /// Makes text safe for roff: backslashes, dashes, and lines that begin like requests.

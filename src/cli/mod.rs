@@ -6,6 +6,7 @@
 //! code ([`source`]).
 
 mod add;
+mod backup;
 mod cancel;
 mod changes;
 mod check;
@@ -30,6 +31,7 @@ mod list;
 mod logging;
 mod logs;
 pub mod man;
+mod markdown;
 mod next;
 mod outcome;
 mod paths;
@@ -39,6 +41,7 @@ mod reload;
 mod remove;
 mod render;
 mod reschedule;
+mod restore;
 mod resume;
 mod run;
 mod run_now;
@@ -50,6 +53,7 @@ mod status;
 mod stop;
 mod suspicions;
 mod terminal;
+mod time_page;
 mod undo;
 mod wait;
 mod when;
@@ -149,6 +153,8 @@ enum Command {
     Exec(exec::Exec),
     Wait(wait::Wait),
     Cancel(cancel::Cancel),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -184,6 +190,8 @@ impl Command {
             Command::Exec(command) => command.run(context),
             Command::Wait(command) => command.run(context),
             Command::Cancel(command) => command.run(context),
+            Command::Backup(command) => command.run(context),
+            Command::Restore(command) => command.run(context),
             Command::Completions(command) => command.run(context),
             Command::Man(command) => command.run(context),
         }
@@ -216,6 +224,18 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             context.out.error(&error);
             ExitCode::from(error.kind.exit_code())
         }
+    }
+}
+
+/// Says whether jobctl would take these arguments, which come after its name; nothing is done with them.
+///
+/// # Errors
+/// What is wrong with them, as it would be printed; help and version are no errors.
+pub fn check_arguments(arguments: &[String]) -> Result<(), String> {
+    let words = std::iter::once("jobctl").chain(arguments.iter().map(String::as_str));
+    match command().try_get_matches_from(words) {
+        Err(error) if error.use_stderr() => Err(error.to_string()),
+        _ => Ok(()),
     }
 }
 

@@ -373,7 +373,7 @@ pub(crate) fn added_names(context: &Context) -> HashMap<Name, Vec<Name>> {
     definitions.into_iter().map(|(name, _)| (name, Vec::new())).collect()
 }
 
-fn logs_dir(paths: &Paths) -> PathBuf {
+pub(crate) fn logs_dir(paths: &Paths) -> PathBuf {
     paths.state_dir.join("logs")
 }
 
@@ -385,6 +385,7 @@ fn nothing() -> Loaded {
         unfinished: Vec::new(),
         hold: None,
         heartbeat: None,
+        restored: None,
         next_run: 1,
     }
 }
@@ -393,9 +394,10 @@ pub(crate) fn unopened(error: &OpenError) -> CliError {
     let hint = match error {
         OpenError::Older { .. } => "start the daemon once: it upgrades the store",
         OpenError::Newer { .. } => "use the version of jobctl that wrote it",
-        OpenError::Corrupt { .. } | OpenError::Foreign { .. } => {
-            "move it away, or name another directory with --state-dir"
+        OpenError::Corrupt { .. } => {
+            "`jobctl restore FILE` puts a backup back, `jobctl restore --empty` begins anew; both keep the old files"
         }
+        OpenError::Foreign { .. } => "move it away, or name another directory with --state-dir",
         OpenError::Locked { .. } | OpenError::Io { .. } | OpenError::Sqlite { .. } => {
             "name another directory with --state-dir"
         }

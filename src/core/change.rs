@@ -60,6 +60,9 @@ pub enum Change {
     Hold(Option<Hold>),
     /// Notes how far the wall clock has come, for a later start with a wrong clock.
     Heartbeat { at: Timestamp },
+    /// Everything that may have run between a copy of the store and its restore has its row: the mark of the
+    /// restore goes, in the same transaction as those rows.
+    RestoreSettled,
     /// Writes the job set's history: one row for each change of the set.
     Revision(Revision),
     /// Cuts `missed` and `skipped` rows back to what lies at or before `now`, after the clock was set back;
@@ -109,7 +112,7 @@ pub struct Gap {
     pub run: RunId,
     /// The job.
     pub job: Name,
-    /// `missed` or `skipped`.
+    /// `missed` or `skipped`; `lost` where a restore made them unknown.
     pub status: RunStatus,
     /// Why.
     pub reason: Reason,
@@ -191,6 +194,15 @@ pub struct Hold {
     pub at: Timestamp,
     /// The reason somebody gave.
     pub reason: Option<String>,
+}
+
+/// The mark a restore leaves in the store, until the first start of the daemon has settled it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// When the store was put back or made anew. What was due before may have run.
+    pub at: Timestamp,
+    /// The boot of the machine in which that was.
+    pub boot_id: String,
 }
 
 /// One change of the job set: who did what to which job.

@@ -13,6 +13,7 @@ pub enum EventKind {
     DaemonReleased,
     DaemonDegraded,
     DaemonRecovered,
+    DaemonRestored,
     JobsLoaded,
     JobsCleared,
     JobAdded,
@@ -42,13 +43,14 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [EventKind; 31] = [
+    pub const ALL: [EventKind; 32] = [
         EventKind::DaemonStarted,
         EventKind::DaemonStopped,
         EventKind::DaemonHeld,
         EventKind::DaemonReleased,
         EventKind::DaemonDegraded,
         EventKind::DaemonRecovered,
+        EventKind::DaemonRestored,
         EventKind::JobsLoaded,
         EventKind::JobsCleared,
         EventKind::JobAdded,
@@ -85,6 +87,7 @@ impl EventKind {
             EventKind::DaemonReleased => "daemon.released",
             EventKind::DaemonDegraded => "daemon.degraded",
             EventKind::DaemonRecovered => "daemon.recovered",
+            EventKind::DaemonRestored => "daemon.restored",
             EventKind::JobsLoaded => "jobs.loaded",
             EventKind::JobsCleared => "jobs.cleared",
             EventKind::JobAdded => "job.added",

@@ -265,11 +265,13 @@ pub enum Reason {
     Reboot,
     /// Whether it was started at all cannot be told.
     StartUnknown,
+    /// The store was put back from an older copy, or made anew: what became of it is not written anywhere.
+    Restored,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 19] = [
+    pub const ALL: [Reason; 20] = [
         Reason::Busy,
         Reason::Paused,
         Reason::Held,
@@ -289,6 +291,7 @@ impl Reason {
         Reason::EndUnseen,
         Reason::Reboot,
         Reason::StartUnknown,
+        Reason::Restored,
     ];
 
     /// Returns the word for the reason, as in the store and in JSON.
@@ -313,6 +316,7 @@ impl Reason {
             Reason::EndUnseen => "end_unseen",
             Reason::Reboot => "reboot",
             Reason::StartUnknown => "start_unknown",
+            Reason::Restored => "restored",
         }
     }
 

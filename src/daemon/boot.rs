@@ -55,9 +55,14 @@ pub fn boot(catalogue: &Catalogue, loaded: Loaded, scene: &Scene<'_>) -> Boot {
         pools: catalogue.set().pools.clone(),
         settings: catalogue.settings(),
         memory: memories(loaded.jobs),
-        unfinished: loaded.unfinished.into_iter().map(|row| unfinished(row, scene)).collect(),
+        unfinished: loaded
+            .unfinished
+            .into_iter()
+            .map(|row| unfinished(row, scene, loaded.restored.is_some()))
+            .collect(),
         hold: loaded.hold,
         heartbeat: loaded.heartbeat,
+        restored: loaded.restored,
         next_run: loaded.next_run,
         boot_id: scene.boot_id.to_owned(),
         starting: true,
@@ -76,6 +81,7 @@ pub fn picture(catalogue: &Catalogue, loaded: Loaded, now: Now) -> Scheduler {
         // Held, so that nothing falls due: a picture decides nothing.
         hold: Some(loaded.hold.unwrap_or(crate::core::change::Hold { at: now.wall, reason: None })),
         heartbeat: None,
+        restored: loaded.restored,
         next_run: loaded.next_run,
         boot_id: String::new(),
         starting: false,
@@ -100,8 +106,18 @@ fn memories(rows: Vec<JobStateRow>) -> BTreeMap<Name, Memory> {
     rows.into_iter().map(|row| (row.name.clone(), memory(row))).collect()
 }
 
-fn unfinished(row: RunRow, scene: &Scene<'_>) -> Unfinished {
-    let (attempt, evidence) = judge(&row, scene);
+fn unfinished(row: RunRow, scene: &Scene<'_>, restored: bool) -> Unfinished {
+    let (attempt, mut evidence) = judge(&row, scene);
+    if restored {
+        // The row is as old as the copy. A process that is there is a fact all the same; of anything else nobody
+        // knows how it went on.
+        evidence = match evidence {
+            Evidence::Started { found, steps } if !found.is_empty() => Evidence::Started { found, steps },
+            Evidence::NeverStarted | Evidence::Started { .. } | Evidence::Unknown(_) => {
+                Evidence::Unknown(Reason::Restored)
+            }
+        };
+    }
     Unfinished {
         run: row.run,
         job: row.job,

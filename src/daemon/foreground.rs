@@ -86,6 +86,7 @@ impl<'a> Driver<'a> {
             unfinished: Vec::new(),
             hold: None,
             heartbeat: None,
+            restored: None,
             next_run: 0,
             boot_id: String::new(),
             starting: false,

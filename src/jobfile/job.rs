@@ -40,6 +40,11 @@ static KEYS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     keys
 });
 
+/// Returns every key of a job.
+pub(crate) fn keys() -> &'static [&'static str] {
+    &KEYS
+}
+
 /// Says whether a key is one of a job.
 pub(crate) fn is_key(key: &str) -> bool {
     ROUTES.contains_key(key)

@@ -25,6 +25,7 @@ mod places;
 mod policy;
 mod raw;
 mod reader;
+mod reference;
 mod report;
 mod resolve;
 mod settings;
@@ -39,6 +40,7 @@ pub mod write;
 
 pub use self::after::{NoPeers, Peers};
 pub use self::diagnostic::{Diagnostic, Severity};
+pub use self::reference::known_keys;
 pub use self::report::render;
 pub use self::resolve::{Fragment, JobSet, fragment, load};
 pub use self::settings::{DaemonSettings, EventHook, StopMode};

@@ -17,13 +17,14 @@ use super::work::command_of;
 
 /// A notifier while its keys are read.
 #[derive(Default)]
-struct Draft {
+pub(crate) struct Draft {
     /// Each channel key that was given, and what it says unless it is wrong.
     channels: Vec<(Span, Option<Channel>)>,
     timeout: Option<Duration>,
 }
 
-const FIELDS: &[Field<Draft>] = &[
+/// The keys of `[notify.NAME]`.
+pub(crate) const NOTIFIER_FIELDS: &[Field<Draft>] = &[
     Field { key: "mail", read: |draft, item, reader| draft.add(item, mail(item, reader)) },
     Field { key: "webhook", read: |draft, item, reader| draft.add(item, webhook(item, reader)) },
     Field { key: "ping", read: |draft, item, reader| draft.add(item, ping(item, reader)) },
@@ -53,7 +54,7 @@ pub(crate) const fn usual_when(channel: &Channel) -> NotifyWhen {
 pub(crate) fn notifier(name: &Name, item: Item<'_>, reader: &mut Reader<'_>) -> Option<NotifierSettings> {
     let table = reader.as_table(item)?;
     let mut draft = Draft::default();
-    reader.table(table, "a notifier", FIELDS, &mut draft);
+    reader.table(table, "a notifier", NOTIFIER_FIELDS, &mut draft);
     let mut channels = draft.channels.into_iter();
     let Some((_, channel)) = channels.next() else {
         let message = format!("the notifier {:?} goes nowhere", name.as_str());

@@ -105,7 +105,7 @@ fn members(item: Item<'_>, nesting: Nesting, reader: &mut Reader<'_>) -> Option<
 
 /// A step while its keys are read.
 #[derive(Default)]
-struct StepDraft {
+pub(crate) struct StepDraft {
     name: Option<Box<str>>,
     command: Option<Option<Command>>,
     parallel: Option<Option<Box<[Step]>>>,
@@ -114,7 +114,8 @@ struct StepDraft {
     continue_on_error: bool,
 }
 
-const STEP_FIELDS: &[Field<StepDraft>] = &[
+/// The keys of a member of `steps` or `parallel`.
+pub(crate) const STEP_FIELDS: &[Field<StepDraft>] = &[
     Field { key: "name", read: |step, item, reader| step.name = step_name(item, reader) },
     Field { key: "command", read: |step, item, reader| step.command = Some(command_of(item, reader)) },
     Field {

@@ -108,6 +108,16 @@ impl Logs {
         Ok(LogFile { file: append_only(&path, false)?.into(), path })
     }
 
+    /// Returns the highest number of a run that has an output file; 0 where there is none.
+    ///
+    /// Every start makes one, so this is evidence of numbers where the ledger is lost.
+    pub fn last_run(&self) -> u64 {
+        let directories = fs::read_dir(&self.root).into_iter().flatten().flatten();
+        let files = directories.flat_map(|job| fs::read_dir(job.path()).into_iter().flatten().flatten());
+        let runs = files.filter_map(|file| attempt_of(file.file_name().to_str()?).map(|(run, _)| run.0));
+        runs.max().unwrap_or(0)
+    }
+
     /// Says what the disk knows about an attempt's start.
     pub fn evidence(&self, job: &Name, run: RunId, attempt: u32) -> Evidence {
         match fs::symlink_metadata(self.path(job, run, attempt)) {

@@ -9,8 +9,9 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
 
-use super::open::OpenError;
+use super::open::{OpenError, open_read_only, verify};
 use super::reader::Reader;
+use super::schema;
 
 /// All pages in one step: a copy of one moment, which no commit makes begin anew.
 const ALL_PAGES: i32 = i32::MAX;
@@ -34,16 +35,13 @@ pub enum BackupError {
         /// What SQLite says.
         source: rusqlite::Error,
     },
-    /// The store cannot be opened.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// There is no store to copy.
-    #[error("there is no store yet")]
-    Nothing,
+    /// The copy is as damaged as the store.
+    #[error("the copy is of no use: {0}")]
+    Useless(#[from] OpenError),
 }
 
 impl Reader {
-    /// Writes a copy of the whole store to a new file, mode 0600; commits go on meanwhile.
+    /// Writes a copy of the whole store to a new file, mode 0600, and checks it; commits go on meanwhile.
     ///
     /// # Errors
     /// [`BackupError`]; an existing file is never overwritten, and an incomplete copy is removed.
@@ -52,6 +50,7 @@ impl Reader {
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(io)?;
         let copied = copy(&self.conn, to)
             .map_err(|source| BackupError::Sqlite { path: to.to_owned(), source })
+            .and_then(|()| check(to))
             .and_then(|()| File::open(to).and_then(|file| file.sync_all()).map_err(io));
         if copied.is_err() {
             // The first error is the one to report; the file is of no use either way.
@@ -61,7 +60,13 @@ impl Reader {
     }
 }
 
-fn copy(from: &Connection, to: &Path) -> Result<(), rusqlite::Error> {
+/// Makes sure that a copy is of use: it is better to hear of damage now than at the restore.
+fn check(copy: &Path) -> Result<(), BackupError> {
+    let (conn, _) = open_read_only(copy, schema::STEPS)?;
+    Ok(verify(&conn, copy)?)
+}
+
+pub(super) fn copy(from: &Connection, to: &Path) -> Result<(), rusqlite::Error> {
     let mut copy = Connection::open(to)?;
     Backup::new(from, &mut copy)?.run_to_completion(ALL_PAGES, Duration::from_millis(50), None)?;
     // A copy is one file: in this mode SQLite keeps no log beside it.

@@ -66,6 +66,7 @@ pub(super) fn apply(w: &mut Writing<'_>, change: &Change) -> Written {
         Change::Heartbeat { at } => {
             always(w, "INSERT OR REPLACE INTO daemon (key, at) VALUES ('heartbeat', ?1)", [at.as_micros()])
         }
+        Change::RestoreSettled => always(w, "DELETE FROM daemon WHERE key = 'restored'", []),
         Change::Revision(revision) => apply_revision(w, revision),
         Change::Retract { job, rows } => ledger::retract(w, job, rows),
         Change::Notify(notice) => super::outbox::enqueue(w, notice),

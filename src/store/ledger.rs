@@ -240,8 +240,12 @@ pub(super) fn finished(w: &Writing<'_>, finish: &Finish) -> Written {
 }
 
 /// Keeps with the job how its last run ended, as the scheduler does in memory: a run that could not be
-/// started or was lost counts, one that was cancelled says nothing about the job.
+/// started or was lost counts, one that was cancelled, or that a restore made unknown, says nothing about the
+/// job.
 fn remember_end(w: &Writing<'_>, job: &str, started: bool, finish: &Finish) -> Result<(), rusqlite::Error> {
+    if finish.reason == Some(Reason::Restored) {
+        return Ok(());
+    }
     match finish.status {
         RunStatus::Succeeded => {
             let sql = "UPDATE jobs SET well = 1, last_success = ?2 WHERE name = ?1";

@@ -4,7 +4,7 @@ use super::columns::{RUN_COLUMNS, instant, run_row, unsigned};
 use super::open::Store;
 use super::reader::Reader;
 use super::rows::{JobStateRow, QueryError, RunRow};
-use crate::core::change::Hold;
+use crate::core::change::{Hold, Restored};
 use crate::core::instant::Timestamp;
 use crate::core::name::Name;
 
@@ -21,6 +21,8 @@ pub struct Loaded {
     pub hold: Option<Hold>,
     /// How far the wall clock had come.
     pub heartbeat: Option<Timestamp>,
+    /// The restore that no daemon has settled yet.
+    pub restored: Option<Restored>,
     /// The first free run number; numbers of deleted rows are not given out again.
     pub next_run: u64,
 }
@@ -48,6 +50,7 @@ impl Reader {
                 unfinished: self.unfinished()?,
                 hold: self.hold()?,
                 heartbeat: self.heartbeat()?,
+                restored: self.restored()?,
                 next_run: self.next_run()?,
             })
         })
@@ -82,6 +85,17 @@ impl Reader {
     pub fn heartbeat(&self) -> Result<Option<Timestamp>, QueryError> {
         let sql = "SELECT at FROM daemon WHERE key = 'heartbeat'";
         self.one(sql, [], |row| instant(row, 0)).map(Option::flatten)
+    }
+
+    /// Returns the restore that no daemon has settled yet.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn restored(&self) -> Result<Option<Restored>, QueryError> {
+        self.one("SELECT at, value FROM daemon WHERE key = 'restored'", [], |row| {
+            let boot_id: Option<String> = row.get(1)?;
+            Ok(Restored { at: Timestamp::from_micros(row.get(0)?), boot_id: boot_id.unwrap_or_default() })
+        })
     }
 
     fn next_run(&self) -> Result<u64, QueryError> {

@@ -13,9 +13,14 @@ const LOOKS: u32 = 20;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// The lock, held until it is dropped or the process ends (flock(2)); the file stays.
+///
+/// The file says who holds it, and whether the directory has ever had a store: `PID` and, on a second line,
+/// `store`.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
+    pid: i32,
+    had_store: bool,
 }
 
 /// Why the lock was not taken.
@@ -37,20 +42,49 @@ impl Lock {
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(LockError::Held { pid: owner(&file)? }),
             Err(errno) => return Err(io::Error::from(errno).into()),
         }
-        let text = format!("{pid}\n");
-        file.set_len(0)?;
-        file.write_all_at(text.as_bytes(), 0)?;
-        Ok(Lock { _file: file })
+        let had_store = read(&file)?.lines().nth(1) == Some(STORE);
+        let lock = Lock { file, pid, had_store };
+        lock.write()?;
+        Ok(lock)
     }
+
+    /// Says whether the directory has had a store, as far as its lock knows.
+    pub(super) const fn had_store(&self) -> bool {
+        self.had_store
+    }
+
+    /// Writes down that the directory has a store, so that its loss is noticed.
+    pub(super) fn note_store(&mut self) -> io::Result<()> {
+        if !self.had_store {
+            self.had_store = true;
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    fn write(&self) -> io::Result<()> {
+        let store = if self.had_store { STORE } else { "" };
+        let text = format!("{}\n{store}", self.pid);
+        // Overwritten before it is cut: at no moment is the second line missing for good.
+        self.file.write_all_at(text.as_bytes(), 0)?;
+        self.file.set_len(u64::try_from(text.len()).unwrap_or(u64::MAX))
+    }
+}
+
+/// The word in the lock of a directory that has had a store.
+const STORE: &str = "store";
+
+fn read(file: &File) -> io::Result<String> {
+    let mut buffer = [0; 32];
+    let read = file.read_at(&mut buffer, 0)?;
+    Ok(String::from_utf8_lossy(buffer.get(..read).unwrap_or_default()).into_owned())
 }
 
 /// Reads the pid of the owner, who may be about to write it; 0 if it never appears.
 fn owner(file: &File) -> io::Result<i32> {
     for _ in 0..LOOKS {
-        let mut buffer = [0; 16];
-        let read = file.read_at(&mut buffer, 0)?;
-        let text = String::from_utf8_lossy(buffer.get(..read).unwrap_or_default());
-        if let Some(pid) = text.strip_suffix('\n').and_then(|pid| pid.parse().ok()) {
+        let text = read(file)?;
+        if let Some(pid) = text.split_once('\n').and_then(|(pid, _)| pid.parse().ok()) {
             return Ok(pid);
         }
         std::thread::sleep(BETWEEN_LOOKS);

@@ -8,6 +8,7 @@
 //! - [`Store`] is the writing end, one a state directory: a lock keeps others out.
 //! - [`WriterHandle`] puts a store on its own thread, commits what is pending in one transaction, and keeps
 //!   trying when the disk does not take it.
+//! - [`RestoreSite`] puts a copy in the place of a store that is damaged or lost.
 //! - [`Reader`] answers questions from its own read-only connection, beside a running daemon or without one.
 
 mod backup;
@@ -22,6 +23,7 @@ mod lock;
 mod open;
 mod outbox;
 mod reader;
+mod restore;
 mod retention;
 mod rows;
 mod schema;
@@ -38,6 +40,7 @@ pub use load::Loaded;
 pub use open::{Damage, OpenError, Session, Store};
 pub use outbox::Delivery;
 pub use reader::{Counts, Reader};
+pub use restore::{Remains, Restoration, RestoreSite};
 pub use rows::{EventRow, GapRow, JobStateRow, NoticeRow, QueryError, RevisionRow, RunRow, StepRow};
 pub use writer::{Report, WriterHandle};
 

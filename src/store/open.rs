@@ -25,6 +25,9 @@ const BUSY_AT_OPEN: Duration = Duration::from_secs(40);
 /// damage is found by what reads the damaged page.
 const CHECKED_BYTES: u64 = 16 << 20;
 
+/// Ends the name of a restored database whose restore has begun to replace the old one.
+pub(super) const RESTORED_SUFFIX: &str = ".restored";
+
 /// How many prepared statements a connection keeps.
 const STATEMENTS: usize = 128;
 
@@ -45,8 +48,6 @@ pub struct Store {
     /// Answers questions on the writer's own connection, and lends it to the writer.
     pub(super) reader: Reader,
     pub(super) session: Session,
-    /// `None` for a store in memory.
-    pub(super) dir: Option<PathBuf>,
     /// Dropped last: the next daemon may come once the connection is closed.
     _lock: Option<Lock>,
 }
@@ -120,10 +121,16 @@ pub enum Damage {
     /// There is a write-ahead log and no database to apply it to.
     #[error("its write-ahead log is there, the database is gone")]
     Missing,
+    /// The lock says that there was a store, and there is none.
+    #[error("it is gone")]
+    Gone,
+    /// A restore was interrupted while it replaced the files.
+    #[error("a restore was interrupted")]
+    HalfRestored,
     /// SQLite cannot make sense of it.
     #[error("{0}")]
     Sqlite(#[source] rusqlite::Error),
-    /// `PRAGMA quick_check` found something.
+    /// SQLite's own check found something.
     #[error("{0}")]
     Check(String),
 }
@@ -140,7 +147,7 @@ impl OpenError {
         }
     }
 
-    fn io(path: &Path, source: io::Error) -> OpenError {
+    pub(super) fn io(path: &Path, source: io::Error) -> OpenError {
         OpenError::Io { path: path.to_owned(), source }
     }
 }
@@ -155,20 +162,20 @@ impl Store {
     }
 
     pub(super) fn open_with(dir: &Path, session: Session, steps: &[&str]) -> Result<Store, OpenError> {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
-        made.map_err(|source| OpenError::io(dir, source))?;
-        let lock_path = dir.join(LOCK_FILE);
-        let lock = Lock::take(&lock_path, session.pid).map_err(|error| match error {
-            LockError::Held { pid } => OpenError::Locked { pid },
-            LockError::Io(source) => OpenError::io(&lock_path, source),
-        })?;
+        make_private(dir)?;
+        let mut lock = take_lock(dir, session.pid)?;
         let path = dir.join(DATABASE_FILE);
         match presence(&path)? {
             Presence::There => check(&path, steps)?,
+            Presence::Absent if lock.had_store() => {
+                // A new store would know nothing of what has run, and run it again.
+                return Err(OpenError::Corrupt { path, damage: Damage::Gone });
+            }
             Presence::Absent => create(dir, &path, steps)?,
         }
+        lock.note_store().map_err(|source| OpenError::io(&dir.join(LOCK_FILE), source))?;
         let conn = connect(&path, steps).map_err(|source| OpenError::sqlite(&path, source))?;
-        let store = Store { reader: Reader { conn }, session, dir: Some(dir.to_owned()), _lock: Some(lock) };
+        let store = Store { reader: Reader { conn }, session, _lock: Some(lock) };
         store.sign_in().map_err(|source| OpenError::sqlite(&path, source))?;
         Ok(store)
     }
@@ -185,7 +192,7 @@ impl Store {
             Ok(conn)
         });
         let conn = made.map_err(|source| OpenError::sqlite(path, source))?;
-        let store = Store { reader: Reader { conn }, session, dir: None, _lock: None };
+        let store = Store { reader: Reader { conn }, session, _lock: None };
         store.sign_in().map_err(|source| OpenError::sqlite(path, source))?;
         Ok(store)
     }
@@ -208,6 +215,21 @@ impl Store {
     }
 }
 
+/// Makes the state directory where it is missing, for its owner only.
+pub(super) fn make_private(dir: &Path) -> Result<(), OpenError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(|source| OpenError::io(dir, source))
+}
+
+/// Takes the lock of a state directory.
+pub(super) fn take_lock(dir: &Path, pid: i32) -> Result<Lock, OpenError> {
+    let path = dir.join(LOCK_FILE);
+    Lock::take(&path, pid).map_err(|error| match error {
+        LockError::Held { pid } => OpenError::Locked { pid },
+        LockError::Io(source) => OpenError::io(&path, source),
+    })
+}
+
 /// Whether a database is there at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
@@ -219,6 +241,9 @@ pub(super) enum Presence {
 /// is complete. So is a log without a database: applied to a new database it would destroy both.
 pub(super) fn presence(path: &Path) -> Result<Presence, OpenError> {
     let corrupt = |damage| OpenError::Corrupt { path: path.to_owned(), damage };
+    if fs::symlink_metadata(beside(path, RESTORED_SUFFIX)).is_ok() {
+        return Err(corrupt(Damage::HalfRestored));
+    }
     match fs::metadata(path) {
         Ok(meta) if meta.len() == 0 => Err(corrupt(Damage::Empty)),
         Ok(_) => Ok(Presence::There),
@@ -285,9 +310,28 @@ fn file_uri(path: &Path) -> String {
 
 /// Returns how much is in the write-ahead log; 0 if there is none.
 fn log_bytes(path: &Path) -> u64 {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    fs::metadata(PathBuf::from(log)).map_or(0, |meta| meta.len())
+    fs::metadata(beside(path, "-wal")).map_or(0, |meta| meta.len())
+}
+
+/// Returns the path of a file that belongs to a database: the same name with an ending.
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// Checks a whole database, its indices included; takes as long as reading it.
+pub(super) fn verify(conn: &Connection, path: &Path) -> Result<(), OpenError> {
+    judged(conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)), path)
+}
+
+/// Turns the answer of a check of SQLite into a verdict.
+fn judged(answer: Result<String, rusqlite::Error>, path: &Path) -> Result<(), OpenError> {
+    match answer {
+        Ok(word) if word == "ok" => Ok(()),
+        Ok(found) => Err(OpenError::Corrupt { path: path.to_owned(), damage: Damage::Check(found) }),
+        Err(source) => Err(OpenError::sqlite(path, source)),
+    }
 }
 
 /// Makes sure, without changing it, that an existing file is ours, known and whole.
@@ -299,11 +343,7 @@ fn check(path: &Path, steps: &[&str]) -> Result<(), OpenError> {
     } else {
         conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok("ok".to_owned()))
     };
-    match read {
-        Ok(word) if word == "ok" => Ok(()),
-        Ok(found) => Err(OpenError::Corrupt { path: path.to_owned(), damage: Damage::Check(found) }),
-        Err(source) => Err(OpenError::sqlite(path, source)),
-    }
+    judged(read, path)
 }
 
 /// Makes a new store under another name and renames it once it is complete and on disk.

@@ -6,17 +6,14 @@
 //! acknowledged to anyone.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::backup::BackupError;
 use super::changes;
 use super::commit::{CommitError, Outcome};
 use super::open::Store;
 use super::outbox::{self, Delivery};
-use super::reader::Reader;
 use crate::core::change::Change;
 use crate::core::instant::Timestamp;
 use crate::core::job::Keep;
@@ -68,7 +65,6 @@ pub struct WriterHandle {
     /// `None` only while it is dropped: a closed channel tells the thread to end.
     sender: Option<Sender<Work>>,
     thread: Option<JoinHandle<()>>,
-    dir: Option<PathBuf>,
 }
 
 enum Work {
@@ -101,7 +97,6 @@ impl WriterHandle {
     /// `retry` is the first pause after a commit that failed; pauses double up to 16 times as much.
     pub fn spawn(store: Store, retry: Duration, report: impl Fn(Report) + Send + 'static) -> WriterHandle {
         let (sender, receiver) = mpsc::channel();
-        let dir = store.dir.clone();
         let thread = thread::spawn(move || {
             let mut writer = Writer {
                 store,
@@ -114,7 +109,7 @@ impl WriterHandle {
             };
             writer.work();
         });
-        WriterHandle { sender: Some(sender), thread: Some(thread), dir }
+        WriterHandle { sender: Some(sender), thread: Some(thread) }
     }
 
     /// Hands over changes to commit; [`Report::Committed`] with this token says when they are durable.
@@ -137,18 +132,6 @@ impl WriterHandle {
     /// Deletes old events and changes of the job set, piece by piece between commits.
     pub fn trim(&self, now: Timestamp) {
         self.send(Work::Trim { now });
-    }
-
-    /// Copies the store to a new file on a thread of its own, while commits go on, and tells `done`.
-    pub fn backup(&self, to: PathBuf, done: impl FnOnce(Result<(), BackupError>) + Send + 'static) {
-        let dir = self.dir.clone();
-        thread::spawn(move || {
-            let copied = || {
-                let dir = dir.ok_or(BackupError::Nothing)?;
-                Reader::open(&dir)?.ok_or(BackupError::Nothing)?.backup(&to)
-            };
-            done(copied());
-        });
     }
 
     fn send(&self, work: Work) {

@@ -1,61 +1,52 @@
-//! Generated files are up to date. `UPDATE=1 cargo test docs` writes them anew.
+//! What is written about jobctl is true: generated files are up to date, examples run, commands exist.
+//!
+//! `UPDATE=1 cargo test docs` writes the generated files anew.
 
-use std::collections::BTreeSet;
+mod commands;
+mod examples;
+mod generated;
+mod pages;
+mod readme;
+mod units;
+
 use std::path::Path;
-
-use jobctl::cli::completions::Shell;
-use jobctl::cli::man;
 
 use crate::harness::package;
 
-/// Holds files against what they should be, or writes them where that was asked for.
-fn hold(directory: &Path, files: &[(String, String)]) {
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::create_dir_all(directory).expect("the directory can be made");
-        for (name, text) in files {
-            std::fs::write(directory.join(name), text).expect("the file can be written");
+/// Reads a file of the package.
+fn read(name: &str) -> String {
+    let path = package(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Lists the files below a directory of the package, in order.
+fn files_below(name: &str) -> Vec<std::path::PathBuf> {
+    fn walk(directory: &Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(directory).expect("the directory can be read") {
+            let path = entry.expect("the entry can be read").path();
+            if path.is_dir() { walk(&path, found) } else { found.push(path) }
         }
     }
-    for (name, text) in files {
-        let path = directory.join(name);
-        let found = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(found == *text, "{} is out of date: UPDATE=1 cargo test docs", path.display());
-    }
-    let expected: BTreeSet<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
-    for entry in std::fs::read_dir(directory).expect("the directory can be read") {
-        let name = entry.expect("the entry can be read").file_name();
-        assert!(expected.contains(&*name.to_string_lossy()), "{name:?} is not generated any more");
-    }
+    let mut found = Vec::new();
+    walk(&package(name), &mut found);
+    found.sort();
+    found
 }
 
-#[test]
-fn man_pages_are_up_to_date() {
-    hold(&package("man"), &man::pages().expect("pages are written to memory"));
-}
-
-#[test]
-fn completions_are_up_to_date() {
-    let scripts = Shell::ALL
-        .map(|shell| (shell.file_name().to_owned(), shell.script().expect("scripts are written to memory")));
-    hold(&package("completions"), &scripts);
-}
-
-#[test]
-fn man_pages_have_no_errors_of_roff() {
-    // Checked by the reader of manual pages itself, where there is one.
-    let Ok(found) = std::process::Command::new("groff").arg("--version").output() else { return };
-    if !found.status.success() {
-        return;
+/// Returns the fenced blocks of a language in a Markdown text.
+fn blocks(markdown: &str, language: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open: Option<String> = None;
+    for line in markdown.lines() {
+        match (&mut open, line.strip_prefix("```")) {
+            (Some(_), Some(_)) => found.extend(open.take()),
+            (Some(block), None) => {
+                block.push_str(line);
+                block.push('\n');
+            }
+            (None, Some(tag)) if tag == language => open = Some(String::new()),
+            (None, _) => {}
+        }
     }
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    for (name, text) in man::pages().expect("pages are written to memory") {
-        let path = directory.path().join(&name);
-        std::fs::write(&path, text).expect("the page can be written");
-        let output = std::process::Command::new("groff")
-            .args(["-man", "-Tutf8", "-ww", "-z"])
-            .arg(&path)
-            .output()
-            .expect("groff can be run");
-        assert!(output.stderr.is_empty(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-    }
+    found
 }

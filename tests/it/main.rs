@@ -1,5 +1,6 @@
 //! The integration tests: the real binary, from the outside.
 
+mod care;
 mod cli;
 mod control;
 mod docs;

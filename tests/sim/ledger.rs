@@ -128,7 +128,7 @@ impl Ledger {
                 steps.retain(|old| (old.attempt, old.position) != (step.attempt, step.position));
                 steps.push(step.clone());
             }
-            Change::Revision(_) | Change::Notify(_) => {}
+            Change::Revision(_) | Change::Notify(_) | Change::RestoreSettled => {}
         }
         Outcome::Applied
     }

@@ -144,6 +144,7 @@ impl World {
             unfinished,
             hold: self.ledger.hold.clone(),
             heartbeat: self.ledger.heartbeat,
+            restored: None,
             next_run: self.ledger.next_run,
             boot_id: self.machine.boot_id(),
             starting: true,

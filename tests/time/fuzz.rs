@@ -104,7 +104,7 @@ fn check(text: &str) -> Result<(), TestCaseError> {
             prop_assert!(!schedule.explain("job").is_empty());
         }
     }
-    prop_assert!(start.elapsed() < Duration::from_secs(2), "{text:?} took {:?}", start.elapsed());
+    prop_assert!(start.elapsed() < Duration::from_secs(5), "{text:?} took {:?}", start.elapsed());
     Ok(())
 }
 

@@ -45,6 +45,7 @@ fn times_of_day_in_words() {
         ("*/15 9-17 * * *", "Every 15 minutes, from 09:00 to 17:59"),
         ("*/15 9-17 * * mon-fri", "Every 15 minutes, from 09:00 to 17:59, Monday to Friday"),
         ("*/15 9,17 * * *", "Every 15 minutes, from 09:00 to 09:59 and from 17:00 to 17:59"),
+        ("*/20 0,1,5 * * *", "Every 20 minutes, from 00:00 to 01:59 and from 05:00 to 05:59"),
         ("*/15 */2 * * *", "Every 15 minutes, in every 2nd hour from 00:00"),
         ("*/15 7-21/2 * * *", "Every 15 minutes, in every 2nd hour from 07:00 to 21:59"),
         ("*/20 22-23,0-6 * * *", "Every 20 minutes, from 22:00 to 06:59"),

@@ -326,6 +326,14 @@ fn lost(reason: Option<Reason>, run: &RunView) -> String {
             " Run {number} is lost: the daemon ended at the very start, and whether anything was started cannot \
              be told."
         ),
+        Some(Reason::Restored) => {
+            let what = if run.occurrences > 1 { "they" } else { "it" };
+            format!(
+                " Whether {what} ran cannot be told: the store was put back from a copy made before, or made \
+                 anew. It will not run again for that{}.",
+                because(run)
+            )
+        }
         _ => format!(
             " Run {number} was started{}; it ended while no daemon was there to see how{}.",
             started(run),

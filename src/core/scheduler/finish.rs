@@ -120,7 +120,9 @@ impl Scheduler {
         now: Now,
         fx: &mut Effects,
     ) {
-        let rerun = self.runs.get(&id).is_some_and(|run| run.job.policy.on_lost == OnLost::Rerun);
+        // After a restore a run of the copy has most likely ended long ago, unseen only by the copy.
+        let rerun = reason != Reason::Restored
+            && self.runs.get(&id).is_some_and(|run| run.job.policy.on_lost == OnLost::Rerun);
         let again = self.runs.get(&id).map(|run| (run.job.name.clone(), run.args.clone()));
         let end = End { event: RunEvent::Lose, reason: Some(reason), detail, exit: None, result: None };
         self.finish(id, end, now, fx);
@@ -157,7 +159,11 @@ impl Scheduler {
             self.mono_timers.disarm(mono.plus(limit), MonoTimer::LongRun(id));
         }
         let name = run.job.name.clone();
-        let was_started = started.is_some() || matches!(status, RunStatus::Failed | RunStatus::Lost);
+        // What a restore made unknown says nothing about the job: nobody is told, and no job that waits for
+        // this one is started (again).
+        let known = end.reason != Some(Reason::Restored);
+        let was_started =
+            known && (started.is_some() || matches!(status, RunStatus::Failed | RunStatus::Lost));
         self.forget(id, now, fx);
         fx.push(Effect::Forget { run: id });
         if was_started && let Some(job) = self.find(name.as_str()) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::plan::Place;
-use crate::core::change::{Actor, Change, Hold, Pause, StepRecord};
+use crate::core::change::{Actor, Change, Hold, Pause, Restored, StepRecord};
 use crate::core::event::Event;
 use crate::core::instant::{Monotonic, Timestamp};
 use crate::core::job::{Hooks, Job, Pool};
@@ -170,6 +170,8 @@ pub struct Boot {
     pub hold: Option<Hold>,
     /// The latest instant the store knows of.
     pub heartbeat: Option<Timestamp>,
+    /// The restore that no daemon has settled yet.
+    pub restored: Option<Restored>,
     /// The first free run number.
     pub next_run: u64,
     /// This boot of the machine.

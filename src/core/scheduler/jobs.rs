@@ -46,8 +46,11 @@ impl Scheduler {
         let mut starting = Vec::new();
         for job in boot.jobs {
             let remembered = memory.remove(&job.name).unwrap_or_default();
-            let ran_this_boot = remembered.startup_boot.as_ref() == Some(&scheduler.boot_id);
+            let mut ran_this_boot = remembered.startup_boot.as_ref() == Some(&scheduler.boot_id);
             let id = scheduler.take_in(job, remembered, now, &mut fx);
+            if let Some(restored) = &boot.restored {
+                ran_this_boot = scheduler.settle_restore(id, restored, ran_this_boot, now, &mut fx);
+            }
             if boot.starting {
                 starting.push((id, ran_this_boot));
             }
@@ -57,6 +60,10 @@ impl Scheduler {
         // After what was left behind: a run of a startup job that is still alive counts.
         for (id, ran_this_boot) in starting {
             scheduler.fire_at_startup(id, ran_this_boot, now, &mut fx);
+        }
+        if boot.restored.is_some() {
+            fx.event(Event::new(now.wall, EventKind::DaemonRestored));
+            fx.commit(Change::RestoreSettled);
         }
         let mut event = Event::new(now.wall, EventKind::JobsLoaded);
         event.detail = Some(format!("{} jobs", scheduler.slots.len()));

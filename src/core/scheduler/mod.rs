@@ -9,6 +9,7 @@
 //! - `attempt`: from a start to an end: stages, time limits, retries.
 //! - `finish`: the end, and what follows from it.
 //! - `adopt`: runs that an earlier daemon left behind; `resume`: how far they had come.
+//! - `restored`: what a restore of the store made unknown.
 //! - `jobs`: the job set and its changes; `commands`: what clients ask for; `clock`: the hands of the clock.
 
 mod adopt;
@@ -21,6 +22,7 @@ mod io;
 mod jobs;
 mod live;
 mod plan;
+mod restored;
 mod resume;
 mod slots;
 mod snapshot;

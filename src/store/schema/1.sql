@@ -138,7 +138,7 @@ CREATE TABLE outbox (
 ) STRICT;
 CREATE INDEX outbox_next ON outbox (next_at);
 
--- Keys: hold (at, value = the reason), heartbeat (at), session (value = host, boot id and pid as JSON).
+-- Keys: hold (at, value = the reason), heartbeat (at), restored (at, value = boot id), session (value = host, boot id and pid as JSON).
 CREATE TABLE daemon (
     key TEXT PRIMARY KEY,
     at INTEGER,

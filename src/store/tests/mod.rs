@@ -5,6 +5,7 @@ mod life;
 mod opening;
 pub(super) mod plans;
 mod questions;
+mod restoring;
 mod retention;
 mod state;
 mod writing;

@@ -209,8 +209,9 @@ fn a_backup_is_made_while_the_daemon_goes_on() {
     writer.submit(1, vec![claim(1, "a", 60)]);
     assert_eq!(next(&reports), committed(1));
     let safe = tempfile::tempdir().unwrap();
-    let (sender, done) = mpsc::channel();
-    writer.backup(safe.path().join(DATABASE_FILE), move |copied| sender.send(copied).unwrap());
-    done.recv_timeout(Duration::from_secs(30)).unwrap().unwrap();
+    let reader = Reader::open(dir.path()).unwrap().unwrap();
+    reader.backup(&safe.path().join(DATABASE_FILE)).unwrap();
+    writer.submit(2, vec![claim(2, "a", 120)]);
+    assert_eq!(next(&reports), committed(2));
     assert_eq!(Reader::open(safe.path()).unwrap().unwrap().unfinished().unwrap().len(), 1);
 }

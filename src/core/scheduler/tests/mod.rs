@@ -7,6 +7,7 @@ mod due;
 mod ends;
 mod overlap;
 mod restart;
+mod restored;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -92,6 +93,7 @@ impl World {
             unfinished: Vec::new(),
             hold: None,
             heartbeat: None,
+            restored: None,
             next_run: 1,
             boot_id: "boot-1".to_owned(),
             starting: true,

@@ -1,0 +1,3 @@
+//! Care of an instance: backups and the way back from them.
+
+mod restoring;
