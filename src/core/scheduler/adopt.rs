@@ -70,7 +70,9 @@ impl Scheduler {
     /// Ends a run of which nothing is left. One that was being brought to its end has come to it; of any other
     /// nobody can tell how it ended.
     fn gone(&mut self, id: RunId, job: JobId, reason: Reason, now: Now, fx: &mut Effects) {
-        match self.runs.get(&id).and_then(|run| run.ending.clone()) {
+        // A copy of the store may be older than the end.
+        let known = reason != Reason::Restored;
+        match self.runs.get(&id).and_then(|run| run.ending.clone()).filter(|_| known) {
             None => self.lose(id, reason, None, now, fx),
             Some(ending) => {
                 self.take_hold_of_instance(id, job);
