@@ -108,7 +108,7 @@ fn max_instances_counts_live_processes() {
 #[test]
 fn overlap_control_and_time_limit_work_together() {
     // What `flock -n` and `timeout` around a crontab's command do, with rows that say so.
-    let sandbox = jobs("skip", "timeout = \"1s\"\nkill_after = \"1s\"\n");
+    let sandbox = jobs("skip", "timeout = \"3s\"\nkill_after = \"1s\"\n");
     let mut gate = Pipe::new(&sandbox, "gate");
     let _daemon = sandbox.daemon();
     let mut diary = Diary::of(&sandbox, &["b"]);

@@ -68,14 +68,19 @@ impl Diary {
         Diary { lines: sandbox.follow(args), seen: Vec::new() }
     }
 
+    /// Waits for the next event and returns it.
+    pub(super) fn next(&mut self) -> Value {
+        let line = self.lines.next().unwrap_or_else(|| panic!("no event after {:?}", self.seen));
+        let event: Value = serde_json::from_str(&line).expect("one object a line");
+        self.seen.push(short(&event));
+        event
+    }
+
     /// Waits for the next event of that kind, `JOB EVENT`, and returns it.
     pub(super) fn until(&mut self, wanted: &str) -> Value {
         loop {
-            let line = self.lines.next().unwrap_or_else(|| panic!("no {wanted} after {:?}", self.seen));
-            let event: Value = serde_json::from_str(&line).expect("one object a line");
-            let text = short(&event);
-            self.seen.push(text.clone());
-            if text == wanted {
+            let event = self.next();
+            if short(&event) == wanted {
                 return event;
             }
         }
