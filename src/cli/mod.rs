@@ -3,7 +3,7 @@
 //! One file a subcommand: its arguments, what it asks for, what it prints. This is the only room that prints,
 //! that writes sentences for people, and that knows exit codes. It decides nothing about jobs: what a daemon
 //! would answer comes from the daemon, or, for commands that only read, from the same files through the same
-//! code ([`source`]).
+//! code (`source`).
 
 mod add;
 mod backup;
@@ -22,6 +22,7 @@ mod exec;
 mod explain;
 mod export;
 mod files;
+mod follow;
 mod help;
 mod history;
 mod hold;

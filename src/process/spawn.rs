@@ -1,4 +1,4 @@
-//! Starts a command as a process: makes the [`Plan`], hands it to the child, and turns failures into words.
+//! Starts a command as a process: makes the `Plan`, hands it to the child, and turns failures into words.
 
 use std::borrow::Cow;
 use std::ffi::{CString, OsStr, c_char};

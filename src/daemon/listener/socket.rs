@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, Mode};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-use rustix::process::{Resource, Rlimit};
 
 use crate::process;
 
@@ -197,19 +196,6 @@ fn probe(path: &Path) -> rustix::io::Result<OwnedFd> {
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
     Ok(socket)
-}
-
-/// Raises this process's limit of open files to what the system allows (the usual 1,024 are fewer than the clients
-/// it takes), and returns the limit from before, which the jobs it starts are to be given back: programs that use
-/// select(2) rely on it.
-///
-/// # Errors
-/// Where the system refuses; the limit is then what it was.
-pub fn raise_descriptor_limit() -> io::Result<Rlimit> {
-    let before = rustix::process::getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: before.maximum, maximum: before.maximum };
-    rustix::process::setrlimit(Resource::Nofile, raised)?;
-    Ok(before)
 }
 
 #[cfg(test)]

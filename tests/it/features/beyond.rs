@@ -18,9 +18,9 @@ fn a_webhook_that_hangs_holds_up_neither_jobs_nor_other_notices() {
     let sandbox = sandbox(&format!(
         "[notify.silent]\nwebhook = \"http://127.0.0.1:{port}/\"\n\
          [notify.pipe]\ncommand = 'echo \"$JOBCTL_JOB $JOBCTL_STATUS\" > \"$JOBCTL_STATE_DIR/../heard\"'\n\
-         [jobs.a]\ncommand = \"exit 4\"\non = \"shutdown\"\n\
+         [jobs.a]\ncommand = \"exit 4\"\nevery = \"52w\"\n\
          notify = [{{ name = \"silent\", when = \"failure\" }}, {{ name = \"pipe\", when = \"failure\" }}]\n\
-         [jobs.b]\ncommand = \"exit 5\"\non = \"shutdown\"\nnotify = {{ name = \"pipe\", when = \"failure\" }}\n"
+         [jobs.b]\ncommand = \"exit 5\"\nevery = \"52w\"\nnotify = {{ name = \"pipe\", when = \"failure\" }}\n"
     ));
     let mut heard = Pipe::new(&sandbox, "heard");
     let daemon = sandbox.daemon();
@@ -45,7 +45,7 @@ fn a_webhook_that_hangs_holds_up_neither_jobs_nor_other_notices() {
 #[test]
 fn a_run_that_outlives_its_daemon_is_adopted() {
     let sandbox = sandbox(
-        "[jobs.a]\ncommand = 'echo one; echo x > begun; read code < gate; echo two; exit $code'\non = \"shutdown\"\n",
+        "[jobs.a]\ncommand = 'echo one; echo x > begun; read code < gate; echo two; exit $code'\nevery = \"52w\"\n",
     );
     let mut gate = Pipe::new(&sandbox, "gate");
     let mut begun = Pipe::new(&sandbox, "begun");
@@ -74,12 +74,11 @@ fn a_run_that_outlives_its_daemon_is_adopted() {
 fn a_reload_loses_nothing() {
     let text = |more: &str| {
         format!(
-            "[jobs.a]\ncommand = 'echo x > begun; read code < gate; exit $code'\non = \"shutdown\"\n\
+            "[jobs.a]\ncommand = 'echo x > begun; read code < gate; exit $code'\nevery = \"52w\"\n\
              [jobs.kept]\ncommand = \"true\"\nevery = \"1h\"\n{more}"
         )
     };
-    let sandbox =
-        sandbox(&text("[jobs.gone]\ncommand = 'read code < gone; exit $code'\non = \"shutdown\"\n"));
+    let sandbox = sandbox(&text("[jobs.gone]\ncommand = 'read code < gone; exit $code'\nevery = \"52w\"\n"));
     let mut gate = Pipe::new(&sandbox, "gate");
     let mut gone = Pipe::new(&sandbox, "gone");
     let mut begun = Pipe::new(&sandbox, "begun");
@@ -100,7 +99,7 @@ fn a_reload_loses_nothing() {
 
 #[test]
 fn a_percent_sign_means_itself() {
-    let sandbox = sandbox("[jobs.a]\ncommand = 'echo 100%: $(date +%Y | wc -l)'\non = \"shutdown\"\n");
+    let sandbox = sandbox("[jobs.a]\ncommand = 'echo 100%: $(date +%Y | wc -l)'\nevery = \"52w\"\n");
     let _daemon = sandbox.daemon();
     let run = run_now(&sandbox, ["a"]);
     sandbox.output(["wait", &run]);
@@ -186,9 +185,8 @@ fn the_service_manager_hears_of_start_life_and_end() {
 
 #[test]
 fn history_and_output_go_by_number() {
-    let sandbox = sandbox(
-        "[jobs.a]\ncommand = \"echo hello\"\non = \"shutdown\"\nkeep = { runs = 2, age = \"30d\" }\n",
-    );
+    let sandbox =
+        sandbox("[jobs.a]\ncommand = \"echo hello\"\nevery = \"52w\"\nkeep = { runs = 2, age = \"30d\" }\n");
     let daemon = sandbox.daemon();
     // The surplus goes now and then, here with each second run.
     for _ in 0..4 {

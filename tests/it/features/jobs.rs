@@ -34,9 +34,9 @@ fn run_now_moves_no_schedule_ends_no_pause_and_deletes_no_one_shot() {
 #[test]
 fn tags_choose_jobs_and_meta_reaches_the_command() {
     let sandbox = sandbox(
-        "[jobs.a]\ncommand = 'echo \"$JOBCTL_META_OWNER of $JOBCTL_JOB\" > said'\non = \"shutdown\"\ntags = [\"night\", \"db\"]\nmeta = { owner = \"ops\" }\ndescription = \"Copies\"\n\
-         [jobs.b]\ncommand = 'echo b > said'\non = \"shutdown\"\ntags = [\"night\"]\n\
-         [jobs.c]\ncommand = 'echo c > said'\non = \"shutdown\"\n",
+        "[jobs.a]\ncommand = 'echo \"$JOBCTL_META_OWNER of $JOBCTL_JOB\" > said'\nevery = \"52w\"\ntags = [\"night\", \"db\"]\nmeta = { owner = \"ops\" }\ndescription = \"Copies\"\n\
+         [jobs.b]\ncommand = 'echo b > said'\nevery = \"52w\"\ntags = [\"night\"]\n\
+         [jobs.c]\ncommand = 'echo c > said'\nevery = \"52w\"\n",
     );
     let mut said = Pipe::new(&sandbox, "said");
     let _daemon = sandbox.daemon();

@@ -12,11 +12,11 @@ use super::support::{
 #[test]
 fn a_pool_of_one_starts_what_waits_by_priority() {
     let mut text = String::from("[pools.one]\nworkers = 1\n");
-    text += "[jobs.first]\ncommand = \"read code < gate\"\non = \"shutdown\"\npool = \"one\"\n";
+    text += "[jobs.first]\ncommand = \"read code < gate\"\nevery = \"52w\"\npool = \"one\"\n";
     let priorities = [3, 9, 1, 7, 5, 0, 8, 2, 6, 4];
     for priority in priorities {
         text += &format!(
-            "[jobs.p{priority}]\ncommand = \"true\"\non = \"shutdown\"\npool = \"one\"\npriority = {priority}\n"
+            "[jobs.p{priority}]\ncommand = \"true\"\nevery = \"52w\"\npool = \"one\"\npriority = {priority}\n"
         );
     }
     let sandbox = sandbox(&text);
@@ -51,9 +51,9 @@ fn a_pool_of_one_starts_what_waits_by_priority() {
 #[test]
 fn a_pool_in_use_is_not_removed() {
     let sandbox =
-        sandbox("[pools.io]\nworkers = 2\n[jobs.a]\ncommand = \"true\"\non = \"shutdown\"\npool = \"io\"\n");
+        sandbox("[pools.io]\nworkers = 2\n[jobs.a]\ncommand = \"true\"\nevery = \"52w\"\npool = \"io\"\n");
     let _daemon = sandbox.daemon();
-    write_jobs(&sandbox, "[jobs.a]\ncommand = \"true\"\non = \"shutdown\"\npool = \"io\"\n");
+    write_jobs(&sandbox, "[jobs.a]\ncommand = \"true\"\nevery = \"52w\"\npool = \"io\"\n");
     let refused = sandbox.run(["reload"]);
     assert!(refused.starts_with("exit 2\n") && refused.contains("io"), "{refused}");
     assert_eq!(sandbox.json(["status", "--json"])["pools"][0]["workers"], 2, "the old set stays");
@@ -115,8 +115,8 @@ fn a_time_limit_asks_then_kills_the_whole_group() {
         "[jobs.one]\ncommand = '''{command}'''\n[jobs.two]\nsteps = [\"true\", '''{command}''']\n\
          [jobs.polite]\ncommand = 'trap \"echo asked > asked; exit 0\" TERM; echo 1 > child; sleep 1000 & wait'\n"
     )
-    .replace("command", "on = \"shutdown\"\ntimeout = \"1500ms\"\nkill_after = \"500ms\"\ncommand")
-    .replace("steps", "on = \"shutdown\"\ntimeout = \"1500ms\"\nkill_after = \"500ms\"\nsteps"));
+    .replace("command", "every = \"52w\"\ntimeout = \"1500ms\"\nkill_after = \"500ms\"\ncommand")
+    .replace("steps", "every = \"52w\"\ntimeout = \"1500ms\"\nkill_after = \"500ms\"\nsteps"));
     let mut child = Pipe::new(&sandbox, "child");
     let mut asked = Pipe::new(&sandbox, "asked");
     let _daemon = sandbox.daemon();
@@ -146,7 +146,7 @@ fn a_time_limit_asks_then_kills_the_whole_group() {
 #[test]
 fn three_retries_back_off_also_over_a_kill_of_the_daemon() {
     let sandbox = sandbox(
-        "[jobs.a]\ncommand = 'echo $JOBCTL_ATTEMPT; exit 75'\non = \"shutdown\"\nretries = 3\n\
+        "[jobs.a]\ncommand = 'echo $JOBCTL_ATTEMPT; exit 75'\nevery = \"52w\"\nretries = 3\n\
          retry_delay = \"1s\"\nretry_backoff = 2.0\nretry_on = [75]\n",
     );
     let daemon = sandbox.daemon();
@@ -191,8 +191,8 @@ fn three_retries_back_off_also_over_a_kill_of_the_daemon() {
 #[test]
 fn only_the_named_ends_are_tried_again() {
     let sandbox = sandbox(
-        "[jobs.a]\ncommand = 'exit 2'\non = \"shutdown\"\nretries = 3\nretry_delay = \"1ms\"\nretry_on = [1, 75, \"timeout\", \"signal\"]\n\
-         [jobs.b]\ncommand = 'kill -USR1 $$'\non = \"shutdown\"\nretries = 1\nretry_delay = \"1ms\"\nretry_on = [\"signal\"]\n",
+        "[jobs.a]\ncommand = 'exit 2'\nevery = \"52w\"\nretries = 3\nretry_delay = \"1ms\"\nretry_on = [1, 75, \"timeout\", \"signal\"]\n\
+         [jobs.b]\ncommand = 'kill -USR1 $$'\nevery = \"52w\"\nretries = 1\nretry_delay = \"1ms\"\nretry_on = [\"signal\"]\n",
     );
     let _daemon = sandbox.daemon();
     for (job, code, attempts) in [("a", 2, 1), ("b", 138, 2)] {
@@ -205,11 +205,11 @@ fn only_the_named_ends_are_tried_again() {
 fn hooks_run_around_the_work_and_a_failing_before_fails_that_run_only() {
     let sandbox = sandbox(
         "[hooks]\nbefore = 'echo before all >> said'\nafter = 'echo \"after all $JOBCTL_STATUS\" >> said'\n\
-         [jobs.well]\ncommand = 'echo work >> said'\non = \"shutdown\"\nbefore = ['echo one >> said', 'echo two >> said']\n\
+         [jobs.well]\ncommand = 'echo work >> said'\nevery = \"52w\"\nbefore = ['echo one >> said', 'echo two >> said']\n\
          on_success = 'echo good >> said'\non_failure = 'echo bad >> said'\n\
-         [jobs.ill]\ncommand = 'echo work >> said; exit 5'\non = \"shutdown\"\n\
+         [jobs.ill]\ncommand = 'echo work >> said; exit 5'\nevery = \"52w\"\n\
          after_run = 'echo \"after $JOBCTL_STATUS $JOBCTL_EXIT_CODE\" >> said'\non_success = 'echo good >> said'\non_failure = 'echo bad >> said'\n\
-         [jobs.barred]\ncommand = 'echo work >> said'\non = \"shutdown\"\nbefore = 'exit 9'\nafter_run = 'echo after >> said'\n",
+         [jobs.barred]\ncommand = 'echo work >> said'\nevery = \"52w\"\nbefore = 'exit 9'\nafter_run = 'echo after >> said'\n",
     );
     let _daemon = sandbox.daemon();
     let said = |job: &str, code: i32| {
@@ -228,8 +228,8 @@ fn hooks_run_around_the_work_and_a_failing_before_fails_that_run_only() {
 #[test]
 fn steps_stop_at_the_first_failure_unless_they_may_fail() {
     let sandbox = sandbox(
-        "[jobs.a]\nsteps = ['true', 'exit 3', 'true']\non = \"shutdown\"\n\
-         [jobs.b]\nsteps = ['true', { name = \"two\", command = 'exit 3', continue_on_error = true }, 'true']\non = \"shutdown\"\n",
+        "[jobs.a]\nsteps = ['true', 'exit 3', 'true']\nevery = \"52w\"\n\
+         [jobs.b]\nsteps = ['true', { name = \"two\", command = 'exit 3', continue_on_error = true }, 'true']\nevery = \"52w\"\n",
     );
     let _daemon = sandbox.daemon();
     assert_eq!(run_to_end(&sandbox, "a").status.code(), Some(3));
@@ -244,7 +244,7 @@ fn a_group_lets_siblings_finish_or_fails_fast() {
     let group = |fail_fast: bool| {
         sandbox(&format!(
             "[jobs.a]\nparallel = [{{ name = \"long\", command = 'echo long > begun; read code < gate; exit $code' }}, \
-             {{ name = \"bad\", command = 'echo bad > begun; read code < fail; exit $code' }}]\nfail_fast = {fail_fast}\non = \"shutdown\"\n"
+             {{ name = \"bad\", command = 'echo bad > begun; read code < fail; exit $code' }}]\nfail_fast = {fail_fast}\nevery = \"52w\"\n"
         ))
     };
     for fail_fast in [false, true] {
@@ -322,7 +322,7 @@ fn a_test_run_leaves_the_store_untouched() {
 fn a_cancel_goes_on_over_a_kill_of_the_daemon() {
     let sandbox = sandbox(
         "[jobs.a]\ncommand = 'trap \"echo asked > said\" TERM; echo begun > said; while :; do read code < gate; done'\n\
-         on = \"shutdown\"\nkill_after = \"3s\"\nretries = 3\n",
+         every = \"52w\"\nkill_after = \"3s\"\nretries = 3\n",
     );
     let mut said = Pipe::new(&sandbox, "said");
     let _gate = Pipe::new(&sandbox, "gate");
@@ -349,8 +349,8 @@ fn a_cancel_goes_on_over_a_kill_of_the_daemon() {
 #[test]
 fn the_last_json_document_is_the_result() {
     let sandbox = sandbox(
-        "[jobs.a]\ncommand = 'echo noise; echo \"{\\\"load\\\": [1, 2]}\"'\non = \"shutdown\"\noutput = \"json\"\n\
-         [jobs.b]\ncommand = 'echo no json'\non = \"shutdown\"\noutput = \"json\"\n",
+        "[jobs.a]\ncommand = 'echo noise; echo \"{\\\"load\\\": [1, 2]}\"'\nevery = \"52w\"\noutput = \"json\"\n\
+         [jobs.b]\ncommand = 'echo no json'\nevery = \"52w\"\noutput = \"json\"\n",
     );
     let _daemon = sandbox.daemon();
     assert!(run_to_end(&sandbox, "a").status.success());

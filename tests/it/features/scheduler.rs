@@ -49,7 +49,7 @@ fn identity_heartbeat_and_start_up_delay_are_as_set() {
 #[test]
 fn hooks_hear_the_events_of_their_mask_and_hold_up_nothing() {
     let sandbox = sandbox(
-        "[jobs.a]\ncommand = \"exit 7\"\non = \"shutdown\"\n[jobs.b]\ncommand = \"true\"\non = \"shutdown\"\n\
+        "[jobs.a]\ncommand = \"exit 7\"\nevery = \"52w\"\n[jobs.b]\ncommand = \"true\"\nevery = \"52w\"\n\
          [[on]]\nonly = [\"run.*\"]\ncommand = \"sleep 1000\"\ntimeout = \"200ms\"\n\
          [[on]]\nonly = [\"run.failed\", \"job.*\"]\ntimeout = \"10s\"\n\
          command = 'echo \"$JOBCTL_EVENT $JOBCTL_JOB ${JOBCTL_EXIT_CODE-}\" > \"$JOBCTL_STATE_DIR/../heard\"'\n",

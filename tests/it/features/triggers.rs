@@ -102,7 +102,7 @@ fn startup_and_shutdown_jobs_are_runs_like_any() {
 #[test]
 fn a_chain_of_three_follows_the_ends() {
     let sandbox = sandbox(
-        "[jobs.a]\ncommand = 'exit \"${1:-0}\"'\non = \"shutdown\"\n\
+        "[jobs.a]\ncommand = 'exit \"${1:-0}\"'\nevery = \"52w\"\n\
          [jobs.b]\ncommand = \"true\"\nafter = { job = \"a\", on = \"success\" }\n\
          [jobs.c]\ncommand = \"true\"\nafter = \"b\"\n\
          [jobs.alarm]\ncommand = \"true\"\nafter = { job = \"a\", on = \"failure\" }\n",
