@@ -11,7 +11,7 @@ use crate::core::event::{Event, EventKind};
 use crate::core::instant::{Now, Timestamp};
 use crate::core::job::{Grace, Job, OnBusy};
 use crate::core::policy;
-use crate::core::run::{Reason, RunStatus, Source};
+use crate::core::run::{Reason, RunId, RunStatus, Source};
 use crate::core::trigger::{Fires, Firing, Schedule, Trigger};
 
 /// How many late fire times of one job are decided one by one before others have their turn.

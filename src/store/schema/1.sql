@@ -1,15 +1,10 @@
 -- Schema 1. Instants are integers: microseconds since 1970-01-01T00:00:00Z. Words are those of the JSON output.
 
 -- The ledger: one row for each run, and one for each stretch of fire times that led to none.
-<<<<<<< HEAD
--- A row is final exactly when it has finished_at. A row for several fire times has the last of them in
--- fire_time and the first in first_fire_time. A row with ending_at and no finished_at is being brought to its
--- end, and reason and detail say why. AUTOINCREMENT: a number is never given out twice.
-=======
 -- A row is final exactly when it has finished_at. A row for a stretch has its last fire time in fire_time and
--- the first in first_fire_time, and stands for those between them that have no row of their own.
+-- the first in first_fire_time, and stands for those between them that have no row of their own. A row with
+-- ending_at and no finished_at is being brought to its end, and reason and detail say why.
 -- AUTOINCREMENT: a number is never given out twice.
->>>>>>> main
 CREATE TABLE runs (
     run_id INTEGER PRIMARY KEY AUTOINCREMENT,
     job TEXT NOT NULL,
