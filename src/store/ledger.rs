@@ -45,9 +45,9 @@ pub(super) fn claim(w: &mut Writing<'_>, claim: &Claim) -> Written {
     };
     let sql =
         "INSERT OR IGNORE INTO runs (run_id, job, fire_time, status, source, attempts, queued_at, due_at,
-            boot_id, host, coalesced, note, priority, args)
+            boot_id, host, coalesced, note, priority, args, forced)
         VALUES (:run, :job, :fire_time, :status, :source, :attempts, :queued_at, :due_at,
-            :boot_id, :host, :coalesced, :note, :priority, :args)";
+            :boot_id, :host, :coalesced, :note, :priority, :args, :forced)";
     let written = !taken
         && w.run(
             sql,
@@ -66,6 +66,7 @@ pub(super) fn claim(w: &mut Writing<'_>, claim: &Claim) -> Written {
                 ":note": claim.note.map(note_word),
                 ":priority": claim.priority,
                 ":args": json(&claim.args),
+                ":forced": claim.forced,
             },
         )?;
     if !written {
@@ -135,9 +136,11 @@ pub(super) fn started(
     at: Timestamp,
     process: Option<ProcessMark>,
 ) -> Written {
+    // A further command of an attempt that is brought to its end, such as a hook, changes nothing about that.
     let sql = "UPDATE runs SET status = :status, attempt = :attempt, started_at = coalesce(started_at, :at),
-            pid = :pid, start_ticks = :ticks, boot_id = :boot_id, retry_at = NULL, reason = NULL,
-            detail = NULL, exit_code = NULL, signal = NULL
+            pid = :pid, start_ticks = :ticks, boot_id = :boot_id, retry_at = NULL,
+            reason = CASE WHEN ending_at IS NOT NULL THEN reason END,
+            detail = CASE WHEN ending_at IS NOT NULL THEN detail END, exit_code = NULL, signal = NULL
         WHERE run_id = :run AND finished_at IS NULL";
     let params = named_params! {
         ":status": RunStatus::Running.as_str(),
@@ -162,7 +165,7 @@ pub(super) fn retrying(
 ) -> Written {
     let (code, signal) = exit_columns(exit);
     let sql = "UPDATE runs SET status = :status, attempt = :attempt, retry_at = :retry_at, reason = :reason,
-            detail = :detail, exit_code = :code, signal = :signal
+            detail = :detail, exit_code = :code, signal = :signal, ending_at = NULL
         WHERE run_id = :run AND finished_at IS NULL";
     let params = named_params! {
         ":status": RunStatus::Retrying.as_str(),
@@ -172,6 +175,24 @@ pub(super) fn retrying(
         ":detail": detail,
         ":code": code,
         ":signal": signal,
+        ":run": signed(run.0),
+    };
+    Ok(applied_if(w.run(sql, params)?))
+}
+
+pub(super) fn ending(
+    w: &Writing<'_>,
+    run: RunId,
+    reason: Reason,
+    detail: Option<&str>,
+    at: Timestamp,
+) -> Written {
+    let sql = "UPDATE runs SET reason = :reason, detail = :detail, ending_at = :at
+        WHERE run_id = :run AND finished_at IS NULL AND ending_at IS NULL";
+    let params = named_params! {
+        ":reason": reason.as_str(),
+        ":detail": detail,
+        ":at": at.as_micros(),
         ":run": signed(run.0),
     };
     Ok(applied_if(w.run(sql, params)?))

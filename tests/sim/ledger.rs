@@ -63,7 +63,7 @@ impl Ledger {
                 row.process = *process;
                 row.boot_id = Some(boot_id);
                 row.retry_at = None;
-                row.reason = None;
+                row.reason = row.reason.filter(|_| row.ending_at.is_some());
             }
             Change::Retrying { run, attempt, retry_at, reason, .. } => {
                 let Some(row) = self.open_row(*run) else { return Outcome::Refused };
@@ -71,6 +71,14 @@ impl Ledger {
                 row.attempt = *attempt;
                 row.retry_at = Some(*retry_at);
                 row.reason = Some(*reason);
+                row.ending_at = None;
+            }
+            Change::Ending { run, reason, at, .. } => {
+                let Some(row) = self.open_row(*run).filter(|row| row.ending_at.is_none()) else {
+                    return Outcome::Refused;
+                };
+                row.reason = Some(*reason);
+                row.ending_at = Some(*at);
             }
             Change::Finished(finish) => {
                 let Some(row) = self.open_row(finish.run) else {
@@ -98,6 +106,7 @@ impl Ledger {
             Change::Pause { job, pause } => self.memory(job).pause.clone_from(pause),
             Change::Satisfied { job, dependencies } => self.memory(job).satisfied.clone_from(dependencies),
             Change::StartupBoot { job, boot_id } => self.memory(job).startup_boot = Some(boot_id.clone()),
+            Change::Overdue { job, since } => self.memory(job).overdue_since = Some(*since),
             Change::Define { job, toml } => drop(self.definitions.insert(job.clone(), toml.clone())),
             Change::Undefine { job } => {
                 self.definitions.remove(job);
@@ -152,6 +161,7 @@ impl Ledger {
         row.coalesced = claim.coalesced;
         row.priority = claim.priority;
         row.args.clone_from(&claim.args);
+        row.forced = claim.forced;
         self.insert(row);
         if let Some(cursor) = claim.cursor {
             self.memory(&claim.job).cursor = Some(cursor);
@@ -255,6 +265,8 @@ impl Ledger {
             note: None,
             priority: 0,
             args: Vec::new(),
+            forced: false,
+            ending_at: None,
             usage: None,
             result: None,
         }

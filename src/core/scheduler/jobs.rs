@@ -134,13 +134,15 @@ impl Scheduler {
             }
             None | Some(_) => memory.pause,
         };
-        let remembers = memory.last_success.is_some() || memory.well.is_some();
+        let remembers =
+            memory.last_success.is_some() || memory.well.is_some() || memory.overdue_since.is_some();
         if pause.is_some() || !memory.satisfied.is_empty() || remembers {
             let more = slot.more_mut();
             more.pause = pause;
             more.satisfied = memory.satisfied;
             more.last_success = memory.last_success;
             more.well = memory.well;
+            more.overdue_since = memory.overdue_since;
         }
         let until = slot.pause().and_then(|pause| pause.until);
         let id = self.place(slot);
@@ -149,7 +151,7 @@ impl Scheduler {
         }
         self.find_next(id);
         self.arm(id);
-        self.arm_overdue(id, now);
+        self.arm_overdue(id);
         id
     }
 
@@ -207,7 +209,7 @@ impl Scheduler {
             self.find_next(id);
         }
         self.arm(id);
-        self.arm_overdue(id, now);
+        self.arm_overdue(id);
         if !job.enabled {
             self.drop_waiting(id, Reason::Disabled, true, now, fx);
         }

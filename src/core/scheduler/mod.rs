@@ -33,8 +33,8 @@ mod timers;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub use io::{
-    Answer, Boot, Command, Effect, Evidence, Found, FoundCommand, FutureGap, Input, Memory, PutAction,
-    RunNow, Settings, Unfinished, Wakeup,
+    Answer, Boot, Command, Effect, Evidence, Found, FoundCommand, FutureGap, Input, LeftEnding, Memory,
+    PutAction, RunNow, Settings, Unfinished, Wakeup,
 };
 pub use plan::{HookKind, HookOwner, Place, command as command_at, name as name_of};
 pub use snapshot::{JobSnapshot, JobState, PoolSnapshot, RunSnapshot};
