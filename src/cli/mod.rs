@@ -94,17 +94,15 @@ pub(crate) struct Cli {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// The job file
-    #[arg(long, global = true, env = "JOBCTL_CONFIG", hide_env_values = true, value_name = "FILE",
-          value_hint = ValueHint::FilePath)]
+    // The variables are read in `Global::given`: clap would show options that come from them in every usage line.
+    /// The job file [env: JOBCTL_CONFIG]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
-    /// Where runs, logs and added jobs are kept
-    #[arg(long, global = true, env = "JOBCTL_STATE_DIR", hide_env_values = true, value_name = "DIR",
-          value_hint = ValueHint::DirPath)]
+    /// Where runs, logs and added jobs are kept [env: JOBCTL_STATE_DIR]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     state_dir: Option<PathBuf>,
-    /// The daemon's socket
-    #[arg(long, global = true, env = "JOBCTL_SOCKET", hide_env_values = true, value_name = "FILE",
-          value_hint = ValueHint::FilePath)]
+    /// The daemon's socket [env: JOBCTL_SOCKET]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     socket: Option<PathBuf>,
     /// Print JSON
     #[arg(long, global = true)]
@@ -212,7 +210,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let matches = match command().try_get_matches_from(args) {
         Ok(matches) => matches,
-        Err(error) => return parse_failed(&error),
+        Err(error) => return parse_failed(&help::with_tip(error)),
     };
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,

@@ -30,8 +30,8 @@ pub(crate) struct Undo {
 
 impl Undo {
     pub(crate) fn run(&self, context: &mut Context) -> Result<u8, CliError> {
-        let mut undone: Undone =
-            ask(&Request::Undo(request::Undo { revision: self.revision, single: self.single }), context)?;
+        let request = request::Undo { revision: self.revision, single: self.single };
+        let mut undone: Undone = ask(&Request::Undo(request), context)?;
         undone.undone.iter_mut().for_each(hide_secrets);
         if context.json() {
             context.out.json(&undone)?;
