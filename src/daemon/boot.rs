@@ -142,7 +142,10 @@ fn judge(row: &RunRow, scene: &Scene<'_>) -> (u32, Evidence) {
     let same_boot = row.boot_id.as_deref() == Some(scene.boot_id);
     match row.status {
         RunStatus::Running if !same_boot => (row.attempt, Evidence::Unknown(Reason::Reboot)),
-        RunStatus::Running => (row.attempt, of_started(row, row.attempt, scene)),
+        RunStatus::Running => match last_tried(row, scene) {
+            Some(later) => (later, of_unrecorded(row, later, scene)),
+            None => (row.attempt, of_started(row, row.attempt, scene)),
+        },
         RunStatus::Queued | RunStatus::Retrying => {
             let next = row.attempt + 1;
             match scene.logs.evidence(&row.job, row.run, next) {
@@ -151,12 +154,8 @@ fn judge(row: &RunRow, scene: &Scene<'_>) -> (u32, Evidence) {
                 }
                 process::Evidence::Unknown if scene.left_in_order => (row.attempt, Evidence::NeverStarted),
                 process::Evidence::NotTried | process::Evidence::Tried | process::Evidence::Unknown => {
-                    match of_started(row, next, scene) {
-                        Evidence::Started { found, .. } if found.is_empty() => {
-                            (next, Evidence::Unknown(Reason::StartUnknown))
-                        }
-                        evidence => (next, evidence),
-                    }
+                    let later = last_tried(row, scene).unwrap_or(next);
+                    (later, of_unrecorded(row, later, scene))
                 }
             }
         }
@@ -167,6 +166,20 @@ fn judge(row: &RunRow, scene: &Scene<'_>) -> (u32, Evidence) {
         | RunStatus::Missed
         | RunStatus::Skipped
         | RunStatus::Lost => (row.attempt, Evidence::Unknown(Reason::EndUnseen)),
+    }
+}
+
+/// Returns the last attempt after the recorded one that was tried: while the disk takes nothing, attempts go on.
+fn last_tried(row: &RunRow, scene: &Scene<'_>) -> Option<u32> {
+    let tried = |attempt: &u32| scene.logs.evidence(&row.job, row.run, *attempt) == process::Evidence::Tried;
+    (row.attempt.saturating_add(1)..).take_while(tried).last()
+}
+
+/// Gathers what is left of an attempt whose start is not on record.
+fn of_unrecorded(row: &RunRow, attempt: u32, scene: &Scene<'_>) -> Evidence {
+    match of_started(row, attempt, scene) {
+        Evidence::Started { found, .. } if found.is_empty() => Evidence::Unknown(Reason::StartUnknown),
+        evidence => evidence,
     }
 }
 

@@ -77,9 +77,11 @@ pub(super) fn set_cursor(w: &Writing<'_>, job: &Name, cursor: Timestamp) -> Writ
 }
 
 fn track(w: &Writing<'_>, job: &Name, cursor: Timestamp, anchor: Timestamp, trigger: &str) -> Written {
-    let sql = "INSERT INTO jobs (name, cursor, anchor, trigger_spec) VALUES (?1, ?2, ?3, ?4)
+    let sql = "INSERT INTO jobs (name, cursor, anchor, trigger_spec, tracked_after)
+        VALUES (?1, ?2, ?3, ?4, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'runs'), 0))
         ON CONFLICT (name) DO UPDATE
-        SET cursor = excluded.cursor, anchor = excluded.anchor, trigger_spec = excluded.trigger_spec";
+        SET cursor = excluded.cursor, anchor = excluded.anchor, trigger_spec = excluded.trigger_spec,
+            tracked_after = excluded.tracked_after";
     always(w, sql, params![job.as_str(), cursor.as_micros(), anchor.as_micros(), trigger])
 }
 

@@ -16,6 +16,8 @@ use jobctl::store::{Outcome, RunRow};
 pub(crate) struct Ledger {
     pub(crate) rows: BTreeMap<RunId, RunRow>,
     by_fire_time: BTreeMap<(Name, Timestamp), RunId>,
+    /// The last number given out before a job's present trigger and origin of intervals.
+    tracked_after: BTreeMap<Name, RunId>,
     pub(crate) steps: BTreeMap<RunId, Vec<StepRecord>>,
     pub(crate) jobs: BTreeMap<Name, Memory>,
     pub(crate) definitions: BTreeMap<Name, String>,
@@ -71,7 +73,10 @@ impl Ledger {
                 row.reason = Some(*reason);
             }
             Change::Finished(finish) => {
-                let Some(row) = self.open_row(finish.run) else { return Outcome::Refused };
+                let Some(row) = self.open_row(finish.run) else {
+                    unwritten.insert(finish.run);
+                    return Outcome::Refused;
+                };
                 row.status = finish.status;
                 row.reason = finish.reason;
                 row.finished_at = Some(finish.at);
@@ -88,6 +93,7 @@ impl Ledger {
                 memory.cursor = Some(*cursor);
                 memory.anchor = Some(*anchor);
                 memory.trigger = Some(trigger.clone());
+                self.tracked_after.insert(job.clone(), RunId(self.next_run - 1));
             }
             Change::Pause { job, pause } => self.memory(job).pause.clone_from(pause),
             Change::Satisfied { job, dependencies } => self.memory(job).satisfied.clone_from(dependencies),
@@ -95,9 +101,9 @@ impl Ledger {
             Change::Define { job, toml } => drop(self.definitions.insert(job.clone(), toml.clone())),
             Change::Undefine { job } => {
                 self.definitions.remove(job);
-                self.jobs.remove(job);
+                self.forget(job);
             }
-            Change::Forget { job } => drop(self.jobs.remove(job)),
+            Change::Forget { job } => self.forget(job),
             Change::Hold(hold) => self.hold.clone_from(hold),
             Change::Heartbeat { at } => self.heartbeat = Some(*at),
             Change::Retract { rows, .. } => {
@@ -122,6 +128,11 @@ impl Ledger {
             Change::Revision(_) | Change::Notify(_) | Change::RestoreSettled => {}
         }
         Outcome::Applied
+    }
+
+    fn forget(&mut self, job: &Name) {
+        self.jobs.remove(job);
+        self.tracked_after.remove(job);
     }
 
     fn open_row(&mut self, run: RunId) -> Option<&mut RunRow> {
@@ -150,16 +161,14 @@ impl Ledger {
 
     /// A row for several fire times stands for those of them that have no row of their own.
     fn gap(&mut self, gap: &Gap, unwritten: &mut HashSet<RunId>) {
-        let range = (gap.job.clone(), gap.first)..=(gap.job.clone(), gap.last);
-        let inside = self.by_fire_time.range(range).filter_map(|(_, run)| self.rows.get(run));
-        let taken: u64 = inside.map(|row| row.occurrences).sum();
+        let taken = self.taken(&gap.job, gap.first, gap.last);
         let covered = self.row_of(&gap.job, gap.last).is_some_and(|row| row.fire_time > Some(gap.last));
-        if gap.count > taken && !covered {
+        let several = gap.count > 1;
+        let free = several || !self.by_fire_time.contains_key(&(gap.job.clone(), gap.last));
+        if gap.count > taken && !covered && free {
             let mut row = self.empty_row(gap.run, &gap.job, gap.status, gap.at);
-            let free = !self.by_fire_time.contains_key(&(gap.job.clone(), gap.last));
-            let last = if free { gap.last } else { gap.last.minus(std::time::Duration::from_micros(1)) };
-            row.fire_time = Some(last);
-            row.first_fire_time = (gap.count > 1).then_some(gap.first);
+            row.fire_time = Some(self.free_end(&gap.job, gap.last));
+            row.first_fire_time = several.then_some(gap.first);
             row.occurrences = gap.count - taken;
             row.reason = Some(gap.reason);
             row.due_at = gap.last;
@@ -177,11 +186,29 @@ impl Ledger {
         let idle = |row: &RunRow| matches!(row.status, RunStatus::Missed | RunStatus::Skipped);
         let Some(mut row) = self.rows.get(&run).filter(|row| idle(row)).cloned() else { return };
         self.remove(run);
-        let Some((last, count)) = remains else { return };
-        let free = !self.by_fire_time.contains_key(&(row.job.clone(), last));
-        row.fire_time = Some(if free { last } else { last.minus(std::time::Duration::from_micros(1)) });
-        row.occurrences = count;
-        self.insert(row);
+        let (Some((last, count)), Some(was)) = (remains, row.fire_time) else { return };
+        let current = self.tracked_after.get(&row.job).is_none_or(|after| *after < run);
+        let taken = self.taken(&row.job, row.first_fire_time.unwrap_or(was), last);
+        let taken = if current { taken } else { 0 };
+        if count > taken {
+            row.fire_time = Some(self.free_end(&row.job, last));
+            row.occurrences = count - taken;
+            self.insert(row);
+        }
+    }
+
+    /// Counts the fire times of a stretch that have their rows.
+    fn taken(&self, job: &Name, first: Timestamp, last: Timestamp) -> u64 {
+        let from = self.tracked_after.get(job).copied().unwrap_or(RunId(0));
+        let inside = self.by_fire_time.range((job.clone(), first)..=(job.clone(), last));
+        let inside = inside.filter(|(_, run)| **run > from);
+        inside.filter_map(|(_, run)| self.rows.get(run)).map(|row| row.occurrences).sum()
+    }
+
+    /// Returns the end of a stretch: just before its last fire time where that has a row of its own.
+    fn free_end(&self, job: &Name, last: Timestamp) -> Timestamp {
+        let free = !self.by_fire_time.contains_key(&(job.clone(), last));
+        if free { last } else { last.minus(std::time::Duration::from_micros(1)) }
     }
 
     fn insert(&mut self, row: RunRow) {

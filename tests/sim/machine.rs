@@ -176,8 +176,9 @@ impl Machine {
 
     fn evidence(&self, row: &RunRow, ledger: &Ledger, left_in_order: bool) -> (u32, Evidence) {
         let same_boot = row.boot_id.as_deref() == Some(self.boot_id().as_str());
-        let next = row.attempt + 1;
-        let next_tried = self.files.contains(&(row.run, next));
+        // Attempts may have gone on while the disk took nothing.
+        let tried = (row.attempt + 1..).take_while(|attempt| self.files.contains(&(row.run, *attempt)));
+        let (next, next_tried) = tried.last().map_or((row.attempt + 1, false), |last| (last, true));
         if row.status == RunStatus::Running && !(same_boot && next_tried) {
             let lost = Evidence::Unknown(Reason::Reboot);
             return (

@@ -40,6 +40,7 @@ impl Scheduler {
         run.catch_up = true;
         run.started = old.started_at.map(|at| (at, backdated(at, now)));
         let known = !self.slot(job).removed;
+        let enabled = self.slot(job).job.enabled;
         let id = run.id;
         let open = &mut self.slot_mut(job).more_mut().open;
         open.push(id);
@@ -48,6 +49,9 @@ impl Scheduler {
         match old.evidence {
             Evidence::NeverStarted if !known => {
                 self.finish_unstarted(id, RunStatus::Cancelled, Reason::Removed, None, now, fx);
+            }
+            Evidence::NeverStarted if old.status == RunStatus::Queued && !enabled => {
+                self.finish_unstarted(id, RunStatus::Skipped, Reason::Disabled, None, now, fx);
             }
             Evidence::NeverStarted if old.status == RunStatus::Retrying => {
                 let wait = old.retry_at.map_or(Duration::ZERO, |at| at.since(now.wall));

@@ -127,7 +127,8 @@ impl Scheduler {
         let end = End { event: RunEvent::Lose, reason: Some(reason), detail, exit: None, result: None };
         self.finish(id, end, now, fx);
         let (true, Some((name, args))) = (rerun, again) else { return };
-        if let Some(job) = self.find(name.as_str()) {
+        let wanted = |job: &JobId| self.slot(*job).job.enabled && self.slot(*job).pause().is_none();
+        if let Some(job) = self.find(name.as_str()).filter(wanted) {
             let mut run = self.new_run(job, Source::Rerun, now.wall, now);
             run.args = args;
             self.claim(job, run, None, 0, now, fx);
@@ -228,9 +229,7 @@ impl Scheduler {
             let satisfied = more.satisfied.clone();
             fx.commit(Change::Satisfied { job: job.name.clone(), dependencies: satisfied.clone() });
             if dependencies.iter().all(|dependency| satisfied.contains(&dependency.job)) {
-                let cursor = self.slot(id).cursor;
-                let after_cursor = cursor.plus(std::time::Duration::from_micros(1));
-                self.slot_mut(id).next = Some(now.wall.max(after_cursor));
+                self.slot_mut(id).next = Some(now.wall);
                 self.arm(id);
             }
         }

@@ -203,6 +203,8 @@ pub struct FutureGap {
     pub first: Timestamp,
     /// The last fire time.
     pub last: Timestamp,
+    /// How many fire times it stands for.
+    pub count: u64,
 }
 
 /// What clients and signals ask for. Every command is answered with one [`Effect::Answer`].
