@@ -14,6 +14,7 @@ use super::clock::{self, Alarm};
 use super::executor::{AdoptedEnd, Executor};
 use super::gap_questions::GapQuestions;
 use super::listener::{Incoming, Listener};
+use super::log;
 use super::output;
 use super::queries::Task;
 use super::service::{Acknowledge, Service};
@@ -56,6 +57,8 @@ pub(super) struct EventLoop {
     starts_done: u64,
     answers: VecDeque<WaitingAnswer>,
     gap_questions: GapQuestions,
+    /// True: the service manager knows that what a start decides is durable, or that the disk takes nothing.
+    ready: bool,
     leaving: bool,
 }
 
@@ -138,6 +141,7 @@ impl EventLoop {
             starts_done: 0,
             answers: VecDeque::new(),
             gap_questions: GapQuestions::default(),
+            ready: false,
             leaving: false,
         })
     }
@@ -159,7 +163,6 @@ impl EventLoop {
         self.write(Change::Event(started));
         self.carry_out(first);
         self.submit();
-        self.supervisor.ready();
         while !self.leaving {
             self.set_alarm();
             let happening = self.next(&mut signals, &mut outputs).await;
@@ -193,7 +196,10 @@ impl EventLoop {
 
     fn take_in(&mut self, happening: Happening) {
         match happening {
-            Happening::Store(report) => self.store_reports(report),
+            Happening::Store(report) => {
+                self.store_reports(report);
+                self.say_ready();
+            }
             Happening::ChildDied => {
                 for input in self.executor.reap() {
                     self.feed(input);
@@ -224,6 +230,13 @@ impl EventLoop {
             Happening::MoreStarts => {}
         }
         self.start_some();
+    }
+
+    /// Tells the service manager once that the daemon is up.
+    fn say_ready(&mut self) {
+        if !std::mem::replace(&mut self.ready, true) {
+            self.supervisor.ready();
+        }
     }
 
     /// Begins to stop, or hurries when that has begun already.
@@ -299,9 +312,12 @@ impl EventLoop {
         match &change {
             Change::Claim(claim) => self.at_hand().claims.push((place, claim.run)),
             Change::Notify(_) => self.at_hand().notices = true,
-            Change::Event(event) if !self.service.event_hooks.is_empty() => {
-                let event = event.clone();
-                self.at_hand().events.push((place, event));
+            Change::Event(event) => {
+                log::tell(event);
+                if !self.service.event_hooks.is_empty() {
+                    let event = event.clone();
+                    self.at_hand().events.push((place, event));
+                }
             }
             _ => {}
         }

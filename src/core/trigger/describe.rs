@@ -11,7 +11,7 @@ impl Firing {
     pub fn describe(&self, job: &str) -> String {
         match self {
             Firing::Clock(schedule) => schedule.describe(job),
-            Firing::Startup => "When the machine has started".to_owned(),
+            Firing::Startup => "Once after each boot of the machine".to_owned(),
             Firing::Shutdown => "When the daemon stops".to_owned(),
             Firing::After(dependencies) => {
                 let parts: Vec<String> = dependencies
