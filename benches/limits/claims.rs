@@ -134,6 +134,7 @@ impl Ours {
             note: None,
             priority: 0,
             args: Vec::new(),
+            forced: false,
         })
     }
 }

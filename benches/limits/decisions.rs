@@ -96,6 +96,7 @@ impl Clockwork {
             unfinished: Vec::new(),
             hold: None,
             heartbeat: None,
+            restored: None,
             next_run: 1,
             boot_id: String::new(),
             starting: true,

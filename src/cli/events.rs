@@ -5,6 +5,7 @@ use clap_complete::ArgValueCandidates;
 use super::complete;
 use super::context::Context;
 use super::error::{CliError, Kind};
+use super::follow::Reader;
 use super::render::event;
 use super::select::Filters;
 use super::service::{call_failed, connect};
@@ -66,7 +67,9 @@ impl Events {
 
 /// Prints events until the daemon goes, or the reader does.
 fn follow(request: &request::Events, context: &mut Context) -> Result<u8, CliError> {
-    let stream = connect(context)?
+    let client = connect(context)?;
+    let reader = Reader::watch(vec![client.closer()?]);
+    let stream = client
         .stream::<reply::Events>(&Request::Events(request.clone()))
         .map_err(|error| call_failed(&error, context))?;
     let mut last = request.after;
@@ -80,9 +83,11 @@ fn follow(request: &request::Events, context: &mut Context) -> Result<u8, CliErr
                 context.out.flush()?;
             }
             Err(CallError::Client(ClientError::Closed)) => break,
+            Err(_) if reader.check().is_err() => break,
             Err(error) => return Err(call_failed(&error, context)),
         }
     }
+    reader.check()?;
     let error = CliError::new(Kind::NoDaemon, "the daemon has ended");
     Err(match last {
         Some(seq) => error.hint(format!("`jobctl events -f --after {seq}` goes on when it runs again")),

@@ -8,6 +8,7 @@ use clap_complete::ArgValueCandidates;
 use super::complete;
 use super::context::Context;
 use super::error::{CliError, Kind};
+use super::follow::Reader;
 use super::select::Target;
 use super::service::call_failed;
 use super::source::Source;
@@ -63,9 +64,11 @@ impl Log {
         match source {
             Source::Daemon(client) if self.follow => {
                 let request = Request::Logs(self.request(&run, true));
+                let reader = Reader::watch(vec![client.closer()?]);
                 let stream =
                     client.stream::<Output>(&request).map_err(|error| call_failed(&error, context))?;
                 for piece in stream {
+                    reader.check()?;
                     print(&piece.map_err(|error| call_failed(&error, context))?, context)?;
                 }
                 Ok(0)

@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::error::CliError;
+use super::follow::Reader;
 use super::logs::print;
 use super::outcome::{exit_code, tell};
 use super::select::{Select, timeout};
@@ -125,6 +126,7 @@ fn follow(run: &RunRef, limit: Option<u64>, client: Client, context: &mut Contex
         ..request::Wait::default()
     });
     let (wait_closer, output_closer) = (waiting.closer()?, client.closer()?);
+    let reader = Reader::watch(vec![client.closer()?, waiting.closer()?]);
     let stream =
         client.stream::<Output>(&Request::Logs(logs)).map_err(|error| call_failed(&error, context))?;
     let ended = std::thread::scope(|scope| {
@@ -141,6 +143,7 @@ fn follow(run: &RunRef, limit: Option<u64>, client: Client, context: &mut Contex
             wait_closer.close();
         }
         printed?;
+        reader.check()?;
         let ended = waiter.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         ended.map_err(|error| call_failed(&error, context))
     })?;

@@ -347,14 +347,7 @@ pub fn ledger(
     let name = Name::new(name).map_err(internal)?;
     let zones = pictures.zones();
     let zone = zones.get(&name).unwrap_or(&pictures.zone);
-    let mut rows = Vec::new();
-    match reader.run_at(&name, at).map_err(internal)? {
-        Some(row) => rows.push(row),
-        None => {
-            let near = reader.neighbours(&name, at).map_err(internal)?;
-            rows.extend(near.before.into_iter().chain(near.after));
-        }
-    }
+    let rows = rows_around(&name, at, reader).map_err(internal)?;
     let runs: Result<Vec<RunView>, ServiceError> =
         rows.iter().map(|row| with_steps(row, &zones, pictures, reader)).collect();
     let changes = reader.revisions(Some(&name), AROUND).map_err(internal)?;
@@ -367,6 +360,31 @@ pub fn ledger(
         events: events_around(&name, at, zone, reader)?,
         changes: changes.iter().rev().map(|row| change_view(row, zone)).collect(),
     })
+}
+
+/// Reads the row of a fire time, and the runs without one that were alive then; where there is nothing, what lies on
+/// either side.
+fn rows_around(job: &Name, at: Timestamp, reader: &Reader) -> Result<Vec<RunRow>, QueryError> {
+    // What people type has no fractions of a second: all of the second is meant.
+    let until = at.plus(Duration::from_secs(1));
+    let recent = HistoryFilter {
+        jobs: vec![job.clone()],
+        until: Some(until),
+        limit: Some(AROUND),
+        ..HistoryFilter::default()
+    };
+    let alive = |row: &RunRow| row.fire_time.is_none() && row.finished_at.is_none_or(|end| at <= end);
+    let mut rows: Vec<RunRow> = reader.history(&recent)?.into_iter().filter(alive).collect();
+    rows.reverse();
+    rows.extend(reader.run_at(job, at)?);
+    let near = reader.neighbours(job, at)?;
+    let within = |row: &RunRow| row.first_fire_time.or(row.fire_time).is_some_and(|first| first < until);
+    if rows.is_empty() {
+        rows.extend(near.before.into_iter().chain(near.after));
+    } else {
+        rows.extend(near.after.filter(within));
+    }
+    Ok(rows)
 }
 
 /// Reads the events of a job and of the daemon around an instant.

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use super::catalogue::Catalogue;
 use crate::core::change::StepRecord;
-use crate::core::instant::Now;
+use crate::core::instant::{Now, Timestamp};
 use crate::core::name::Name;
 use crate::core::run::{Exit, ProcessMark, Reason, RunId, RunStatus};
 use crate::core::scheduler::{
-    Boot, Effect, Evidence, Found, FoundCommand, Memory, Place, Scheduler, Unfinished,
+    Boot, Effect, Evidence, Found, FoundCommand, LeftEnding, Memory, Place, Scheduler, Unfinished,
 };
 use crate::process::{self, KeptProcess, Logs, Presence, Survivor};
 use crate::store::{JobStateRow, Loaded, RunRow, StepRow};
@@ -101,6 +101,7 @@ fn memories(rows: Vec<JobStateRow>) -> BTreeMap<Name, Memory> {
         startup_boot: row.startup_boot,
         last_success: row.last_success,
         well: row.well,
+        overdue_since: row.overdue_since,
     };
     rows.into_iter().map(|row| (row.name.clone(), memory(row))).collect()
 }
@@ -130,8 +131,15 @@ fn unfinished(row: RunRow, scene: &Scene<'_>, restored: bool) -> Unfinished {
         retry_at: row.retry_at,
         priority: row.priority,
         args: row.args,
+        forced: row.forced,
+        ending: ending(row.ending_at, row.reason, row.detail),
         evidence,
     }
+}
+
+/// Reads back why a run was brought to its end when the last daemon went.
+fn ending(at: Option<Timestamp>, reason: Option<Reason>, detail: Option<String>) -> Option<LeftEnding> {
+    at.zip(reason).map(|(at, reason)| LeftEnding { at, reason, detail })
 }
 
 /// Says what became of a run, and which attempt that is about.
@@ -142,7 +150,10 @@ fn judge(row: &RunRow, scene: &Scene<'_>) -> (u32, Evidence) {
     let same_boot = row.boot_id.as_deref() == Some(scene.boot_id);
     match row.status {
         RunStatus::Running if !same_boot => (row.attempt, Evidence::Unknown(Reason::Reboot)),
-        RunStatus::Running => (row.attempt, of_started(row, row.attempt, scene)),
+        RunStatus::Running => match last_tried(row, scene) {
+            Some(later) => (later, of_unrecorded(row, later, scene)),
+            None => (row.attempt, of_started(row, row.attempt, scene)),
+        },
         RunStatus::Queued | RunStatus::Retrying => {
             let next = row.attempt + 1;
             match scene.logs.evidence(&row.job, row.run, next) {
@@ -151,12 +162,8 @@ fn judge(row: &RunRow, scene: &Scene<'_>) -> (u32, Evidence) {
                 }
                 process::Evidence::Unknown if scene.left_in_order => (row.attempt, Evidence::NeverStarted),
                 process::Evidence::NotTried | process::Evidence::Tried | process::Evidence::Unknown => {
-                    match of_started(row, next, scene) {
-                        Evidence::Started { found, .. } if found.is_empty() => {
-                            (next, Evidence::Unknown(Reason::StartUnknown))
-                        }
-                        evidence => (next, evidence),
-                    }
+                    let later = last_tried(row, scene).unwrap_or(next);
+                    (later, of_unrecorded(row, later, scene))
                 }
             }
         }
@@ -167,6 +174,20 @@ fn judge(row: &RunRow, scene: &Scene<'_>) -> (u32, Evidence) {
         | RunStatus::Missed
         | RunStatus::Skipped
         | RunStatus::Lost => (row.attempt, Evidence::Unknown(Reason::EndUnseen)),
+    }
+}
+
+/// Returns the last attempt after the recorded one that was tried: while the disk takes nothing, attempts go on.
+fn last_tried(row: &RunRow, scene: &Scene<'_>) -> Option<u32> {
+    let tried = |attempt: &u32| scene.logs.evidence(&row.job, row.run, *attempt) == process::Evidence::Tried;
+    (row.attempt.saturating_add(1)..).take_while(tried).last()
+}
+
+/// Gathers what is left of an attempt whose start is not on record.
+fn of_unrecorded(row: &RunRow, attempt: u32, scene: &Scene<'_>) -> Evidence {
+    match of_started(row, attempt, scene) {
+        Evidence::Started { found, .. } if found.is_empty() => Evidence::Unknown(Reason::StartUnknown),
+        evidence => evidence,
     }
 }
 
@@ -288,6 +309,8 @@ mod tests {
             note: None,
             priority: 0,
             args: Vec::new(),
+            forced: false,
+            ending_at: None,
             usage: None,
             result: None,
         }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::clock::{self, Alarm};
 use super::executor::{AdoptedEnd, Executor};
+use super::gap_questions::GapQuestions;
 use super::listener::{Incoming, Listener};
 use super::output;
 use super::queries::Task;
@@ -21,7 +22,7 @@ use crate::core::change::Change;
 use crate::core::event::{Event, EventKind};
 use crate::core::instant::{Now, Timestamp};
 use crate::core::run::RunId;
-use crate::core::scheduler::{Answer, Command, Effect, FutureGap, Input, Place, Scheduler};
+use crate::core::scheduler::{Answer, Command, Effect, Input, Place, Scheduler};
 use crate::store::{Outcome, Report, WriterHandle};
 
 /// How many starts are carried out before the loop looks at its other events again: a burst of thousands must
@@ -54,6 +55,7 @@ pub(super) struct EventLoop {
     starts_queued: u64,
     starts_done: u64,
     answers: VecDeque<WaitingAnswer>,
+    gap_questions: GapQuestions,
     leaving: bool,
 }
 
@@ -135,6 +137,7 @@ impl EventLoop {
             starts_queued: 0,
             starts_done: 0,
             answers: VecDeque::new(),
+            gap_questions: GapQuestions::default(),
             leaving: false,
         })
     }
@@ -285,22 +288,9 @@ impl EventLoop {
         });
     }
 
-    fn find_future_gaps(&self, after: Timestamp) {
-        self.service.queries().then(
-            move |reader| reader.future_gaps(after),
-            |event_loop, rows| match rows {
-                Ok(rows) => {
-                    let gaps = rows.into_iter().map(|row| FutureGap {
-                        run: row.run,
-                        job: row.job,
-                        first: row.first,
-                        last: row.last,
-                    });
-                    event_loop.feed(Input::FutureGaps(gaps.collect()));
-                }
-                Err(error) => tracing::warn!(error, "rows of the future could not be looked for"),
-            },
-        );
+    /// Asks for rows of the future, once everything decided so far is durable and can be seen.
+    pub(super) fn find_future_gaps(&mut self, after: Timestamp) {
+        self.gap_questions.wait_for(self.next_token, after);
     }
 
     /// Queues a change for the next submission.
@@ -408,6 +398,7 @@ impl EventLoop {
     fn send_answers(&mut self) {
         let oldest = self.oldest_open();
         self.service.tell_ends(oldest);
+        self.gap_questions.ask(oldest, self.service.queries());
         while let Some(next) = self.answers.front() {
             if next.token >= oldest || next.starts > self.starts_done {
                 return;

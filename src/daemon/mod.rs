@@ -13,6 +13,7 @@ mod event_hooks;
 mod event_loop;
 mod executor;
 pub mod foreground;
+mod gap_questions;
 mod keeper;
 pub mod listener;
 mod notifier;

@@ -2,7 +2,7 @@
 //!
 //! A file that grows past its limit keeps its head and its tail. While the run lives, the middle is given
 //! back to the file system by punching a hole (fallocate(2)), so the job writes on undisturbed and offsets
-//! stay as they are. At the end the file is compacted in place: head, [mark], tail.
+//! stay as they are. At the end the file is compacted in place: head, mark, tail.
 //!
 //! Where the file system cannot punch holes, the file is cut back to its head instead, and the tail is what
 //! has come since the last cut.

@@ -25,6 +25,9 @@ pub(super) fn apply(w: &mut Writing<'_>, change: &Change) -> Written {
         Change::Retrying { run, attempt, retry_at, reason, detail, exit } => {
             ledger::retrying(w, *run, *attempt, *retry_at, *reason, detail.as_deref(), *exit)
         }
+        Change::Ending { run, reason, detail, at } => {
+            ledger::ending(w, *run, *reason, detail.as_deref(), *at)
+        }
         Change::Step { run, step } => ledger::step(w, *run, step),
         Change::Finished(finish) => ledger::finished(w, finish),
         Change::Cursor { job, cursor } => set_cursor(w, job, *cursor),
@@ -41,6 +44,12 @@ pub(super) fn apply(w: &mut Writing<'_>, change: &Change) -> Written {
             "INSERT INTO jobs (name, startup_boot) VALUES (?1, ?2)
              ON CONFLICT (name) DO UPDATE SET startup_boot = excluded.startup_boot",
             params![job.as_str(), boot_id],
+        ),
+        Change::Overdue { job, since } => always(
+            w,
+            "INSERT INTO jobs (name, overdue_since) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET overdue_since = excluded.overdue_since",
+            params![job.as_str(), since.as_micros()],
         ),
         Change::Define { job, toml } => always(
             w,
@@ -77,9 +86,11 @@ pub(super) fn set_cursor(w: &Writing<'_>, job: &Name, cursor: Timestamp) -> Writ
 }
 
 fn track(w: &Writing<'_>, job: &Name, cursor: Timestamp, anchor: Timestamp, trigger: &str) -> Written {
-    let sql = "INSERT INTO jobs (name, cursor, anchor, trigger_spec) VALUES (?1, ?2, ?3, ?4)
+    let sql = "INSERT INTO jobs (name, cursor, anchor, trigger_spec, tracked_after)
+        VALUES (?1, ?2, ?3, ?4, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'runs'), 0))
         ON CONFLICT (name) DO UPDATE
-        SET cursor = excluded.cursor, anchor = excluded.anchor, trigger_spec = excluded.trigger_spec";
+        SET cursor = excluded.cursor, anchor = excluded.anchor, trigger_spec = excluded.trigger_spec,
+            tracked_after = excluded.tracked_after";
     always(w, sql, params![job.as_str(), cursor.as_micros(), anchor.as_micros(), trigger])
 }
 

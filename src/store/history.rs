@@ -167,7 +167,7 @@ impl Reader {
         }
         let covering = format!(
             "SELECT {RUN_COLUMNS} FROM runs INDEXED BY runs_ranges
-             WHERE occurrences > 1 AND job = ?1 AND fire_time > ?2 AND first_fire_time <= ?2
+             WHERE first_fire_time IS NOT NULL AND job = ?1 AND fire_time > ?2 AND first_fire_time <= ?2
              ORDER BY fire_time LIMIT 1"
         );
         self.one(&covering, params, run_row)

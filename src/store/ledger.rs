@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, named_params, params};
 
 use super::changes::{Written, set_cursor};
-use super::columns::{exit_columns, json, micros, note_word, signed};
+use super::columns::{exit_columns, json, micros, note_word, signed, unsigned};
 use super::commit::{Outcome, Writing};
 use crate::core::change::{Claim, Finish, Gap, Retraction, StepRecord};
 use crate::core::instant::Timestamp;
@@ -14,13 +14,28 @@ fn applied_if(written: bool) -> Outcome {
     if written { Outcome::Applied } else { Outcome::Refused }
 }
 
-/// Says whether a row that stands for several fire times covers this one. A row of its own needs no look: the
-/// unique index refuses a second one.
+fn has_own_row(w: &Writing<'_>, job: &Name, fire_time: Timestamp) -> Result<bool, rusqlite::Error> {
+    let sql = "SELECT 1 FROM runs WHERE job = ?1 AND fire_time = ?2";
+    let found = w.prepare(sql)?.query_row(params![job.as_str(), fire_time.as_micros()], |_| Ok(()));
+    Ok(found.optional()?.is_some())
+}
+
+/// Says whether a row that stands for a stretch covers a fire time and ends after it. Of a row of its own the unique
+/// index knows.
 fn is_covered(w: &Writing<'_>, job: &Name, fire_time: Timestamp) -> Result<bool, rusqlite::Error> {
-    let covering = "SELECT 1 FROM runs INDEXED BY runs_ranges
-        WHERE occurrences > 1 AND job = ?1 AND fire_time > ?2 AND first_fire_time <= ?2 LIMIT 1";
-    let params = params![job.as_str(), fire_time.as_micros()];
-    Ok(w.prepare(covering)?.query_row(params, |_| Ok(())).optional()?.is_some())
+    let sql = "SELECT 1 FROM runs INDEXED BY runs_ranges
+        WHERE first_fire_time IS NOT NULL AND job = ?1 AND fire_time > ?2 AND first_fire_time <= ?2 LIMIT 1";
+    let found = w.prepare(sql)?.query_row(params![job.as_str(), fire_time.as_micros()], |_| Ok(()));
+    Ok(found.optional()?.is_some())
+}
+
+/// Counts the fire times of a stretch that have their rows already. Rows about an earlier trigger of the job are
+/// left out: they stand between its fire times rather than for them.
+fn taken(w: &Writing<'_>, job: &Name, first: Timestamp, last: Timestamp) -> Result<u64, rusqlite::Error> {
+    let sql = "SELECT coalesce(sum(occurrences), 0) FROM runs WHERE job = ?1 AND fire_time BETWEEN ?2 AND ?3
+        AND run_id > coalesce((SELECT tracked_after FROM jobs WHERE name = ?1), 0)";
+    let params = params![job.as_str(), first.as_micros(), last.as_micros()];
+    w.prepare(sql)?.query_row(params, |row| row.get(0)).map(unsigned)
 }
 
 pub(super) fn claim(w: &mut Writing<'_>, claim: &Claim) -> Written {
@@ -30,9 +45,9 @@ pub(super) fn claim(w: &mut Writing<'_>, claim: &Claim) -> Written {
     };
     let sql =
         "INSERT OR IGNORE INTO runs (run_id, job, fire_time, status, source, attempts, queued_at, due_at,
-            boot_id, host, coalesced, note, priority, args)
+            boot_id, host, coalesced, note, priority, args, forced)
         VALUES (:run, :job, :fire_time, :status, :source, :attempts, :queued_at, :due_at,
-            :boot_id, :host, :coalesced, :note, :priority, :args)";
+            :boot_id, :host, :coalesced, :note, :priority, :args, :forced)";
     let written = !taken
         && w.run(
             sql,
@@ -51,6 +66,7 @@ pub(super) fn claim(w: &mut Writing<'_>, claim: &Claim) -> Written {
                 ":note": claim.note.map(note_word),
                 ":priority": claim.priority,
                 ":args": json(&claim.args),
+                ":forced": claim.forced,
             },
         )?;
     if !written {
@@ -63,23 +79,29 @@ pub(super) fn claim(w: &mut Writing<'_>, claim: &Claim) -> Written {
     Ok(Outcome::Applied)
 }
 
+/// Writes one row for the fire times of a stretch that have none. Some may have: after the clock was set back
+/// they come a second time.
 pub(super) fn gap(w: &mut Writing<'_>, gap: &Gap) -> Written {
-    let taken = is_covered(w, &gap.job, gap.last)?;
+    let left = gap.count.saturating_sub(taken(w, &gap.job, gap.first, gap.last)?);
     let several = gap.count > 1;
+    // Where the last one has a row of its own the stretch ends right before it.
+    let own = i64::from(several && has_own_row(w, &gap.job, gap.last)?);
+    let last = gap.last.as_micros().saturating_sub(own);
     let sql =
         "INSERT OR IGNORE INTO runs (run_id, job, fire_time, first_fire_time, occurrences, status, reason,
             detail, source, queued_at, due_at, finished_at, boot_id, host)
         VALUES (:run, :job, :last, :first, :count, :status, :reason, :detail, :source, :at, :last, :at,
             :boot_id, :host)";
-    let written = !taken
+    let written = left > 0
+        && !is_covered(w, &gap.job, gap.last)?
         && w.run(
             sql,
             named_params! {
                 ":run": signed(gap.run.0),
                 ":job": gap.job.as_str(),
-                ":last": gap.last.as_micros(),
+                ":last": last,
                 ":first": several.then_some(gap.first.as_micros()),
-                ":count": signed(gap.count),
+                ":count": signed(left),
                 ":status": gap.status.as_str(),
                 ":reason": gap.reason.as_str(),
                 ":detail": gap.detail,
@@ -90,7 +112,7 @@ pub(super) fn gap(w: &mut Writing<'_>, gap: &Gap) -> Written {
             },
         )?;
     if written {
-        count(w, gap.job.as_str(), gap.status.as_str(), signed(gap.count))?;
+        count(w, gap.job.as_str(), gap.status.as_str(), signed(left))?;
     } else {
         w.unwritten.insert(gap.run);
     }
@@ -114,9 +136,11 @@ pub(super) fn started(
     at: Timestamp,
     process: Option<ProcessMark>,
 ) -> Written {
+    // A further command of an attempt that is brought to its end, such as a hook, changes nothing about that.
     let sql = "UPDATE runs SET status = :status, attempt = :attempt, started_at = coalesce(started_at, :at),
-            pid = :pid, start_ticks = :ticks, boot_id = :boot_id, retry_at = NULL, reason = NULL,
-            detail = NULL, exit_code = NULL, signal = NULL
+            pid = :pid, start_ticks = :ticks, boot_id = :boot_id, retry_at = NULL,
+            reason = CASE WHEN ending_at IS NOT NULL THEN reason END,
+            detail = CASE WHEN ending_at IS NOT NULL THEN detail END, exit_code = NULL, signal = NULL
         WHERE run_id = :run AND finished_at IS NULL";
     let params = named_params! {
         ":status": RunStatus::Running.as_str(),
@@ -141,7 +165,7 @@ pub(super) fn retrying(
 ) -> Written {
     let (code, signal) = exit_columns(exit);
     let sql = "UPDATE runs SET status = :status, attempt = :attempt, retry_at = :retry_at, reason = :reason,
-            detail = :detail, exit_code = :code, signal = :signal
+            detail = :detail, exit_code = :code, signal = :signal, ending_at = NULL
         WHERE run_id = :run AND finished_at IS NULL";
     let params = named_params! {
         ":status": RunStatus::Retrying.as_str(),
@@ -151,6 +175,24 @@ pub(super) fn retrying(
         ":detail": detail,
         ":code": code,
         ":signal": signal,
+        ":run": signed(run.0),
+    };
+    Ok(applied_if(w.run(sql, params)?))
+}
+
+pub(super) fn ending(
+    w: &Writing<'_>,
+    run: RunId,
+    reason: Reason,
+    detail: Option<&str>,
+    at: Timestamp,
+) -> Written {
+    let sql = "UPDATE runs SET reason = :reason, detail = :detail, ending_at = :at
+        WHERE run_id = :run AND finished_at IS NULL AND ending_at IS NULL";
+    let params = named_params! {
+        ":reason": reason.as_str(),
+        ":detail": detail,
+        ":at": at.as_micros(),
         ":run": signed(run.0),
     };
     Ok(applied_if(w.run(sql, params)?))
@@ -180,7 +222,7 @@ pub(super) fn step(w: &Writing<'_>, run: RunId, step: &StepRecord) -> Written {
     Ok(applied_if(w.run(sql, params)?))
 }
 
-pub(super) fn finished(w: &Writing<'_>, finish: &Finish) -> Written {
+pub(super) fn finished(w: &mut Writing<'_>, finish: &Finish) -> Written {
     if !finish.status.is_final() {
         return Ok(Outcome::Refused);
     }
@@ -207,7 +249,10 @@ pub(super) fn finished(w: &Writing<'_>, finish: &Finish) -> Written {
     };
     let job_and_start = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
     let ended = w.prepare(sql)?.query_row(params, job_and_start).optional()?;
-    let Some((job, started_at)): Option<(String, Option<i64>)> = ended else { return Ok(Outcome::Refused) };
+    let Some((job, started_at)): Option<(String, Option<i64>)> = ended else {
+        w.unwritten.insert(finish.run);
+        return Ok(Outcome::Refused);
+    };
     count(w, &job, finish.status.as_str(), 1)?;
     remember_end(w, &job, started_at.is_some(), finish)?;
     Ok(Outcome::Applied)
@@ -246,32 +291,41 @@ fn remember_end(w: &Writing<'_>, job: &str, started: bool, finish: &Finish) -> R
 pub(super) fn retract(w: &Writing<'_>, job: &Name, rows: &[Retraction]) -> Written {
     for row in rows {
         let id = signed(row.run.0);
-        let find = "SELECT status, occurrences FROM runs
+        let find = "SELECT status, occurrences, coalesce(first_fire_time, fire_time) FROM runs
             WHERE run_id = ?1 AND job = ?2 AND status IN ('missed', 'skipped')";
-        let found = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?));
-        let found = w.prepare(find)?.query_row(params![id, job.as_str()], found).optional()?;
-        let Some((status, before)) = found else { continue };
-        let after = match row.remains {
-            Some((last, count)) => {
-                cut(w, id, last, signed(count))?;
-                signed(count)
-            }
-            None => {
-                w.run("DELETE FROM runs WHERE run_id = ?1", [id])?;
-                0
-            }
+        let found = |row: &rusqlite::Row<'_>| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, Timestamp::from_micros(row.get(2)?)))
         };
+        let found = w.prepare(find)?.query_row(params![id, job.as_str()], found).optional()?;
+        let Some((status, before, first)) = found else { continue };
+        let after = match row.remains {
+            Some((last, count)) => cut(w, id, job, first, last, count)?,
+            None => 0,
+        };
+        if after == 0 {
+            w.run("DELETE FROM runs WHERE run_id = ?1", [id])?;
+        }
         count(w, job.as_str(), &status, after.saturating_sub(before))?;
     }
     Ok(Outcome::Applied)
 }
 
-fn cut(w: &Writing<'_>, run: i64, last: Timestamp, count: i64) -> Result<(), rusqlite::Error> {
+/// Ends a stretch earlier; returns for how many fire times it still stands.
+fn cut(
+    w: &Writing<'_>,
+    run: i64,
+    job: &Name,
+    first: Timestamp,
+    last: Timestamp,
+    count: u64,
+) -> Result<i64, rusqlite::Error> {
+    // A row about an earlier trigger has nothing in common with the rows about this one.
+    let sql = "SELECT tracked_after < ?2 FROM jobs WHERE name = ?1";
+    let current = w.prepare(sql)?.query_row(params![job.as_str(), run], |row| row.get(0)).optional()?;
+    let rows = if current == Some(false) { 0 } else { taken(w, job, first, last)? };
+    let left = signed(count.saturating_sub(rows));
+    let own = i64::from(has_own_row(w, job, last)?);
     let sql = "UPDATE OR IGNORE runs SET fire_time = ?2, occurrences = ?3 WHERE run_id = ?1";
-    if !w.run(sql, params![run, last.as_micros(), count])? {
-        // A run has its own row for that fire time: the range ends right before it.
-        let before = last.as_micros().saturating_sub(1);
-        w.run(sql, params![run, before, count])?;
-    }
-    Ok(())
+    w.run(sql, params![run, last.as_micros().saturating_sub(own), left])?;
+    Ok(left)
 }

@@ -9,7 +9,7 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
@@ -177,6 +177,16 @@ impl Sandbox {
         String::from_utf8(output.stdout).expect("the output is UTF-8")
     }
 
+    /// Follows the events from this moment on, however long the follower takes to begin.
+    pub(crate) fn events<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Lines {
+        let last = self.output(["events", "--limit", "1", "--json"]);
+        // Nothing has happened yet where there is no line.
+        let last: serde_json::Value = serde_json::from_slice(&last.stdout).unwrap_or_default();
+        let after = last["seq"].as_u64().unwrap_or(0).to_string();
+        let follow = ["events", "-f", "--after", &after].map(ToOwned::to_owned);
+        self.follow(follow.into_iter().chain(args.into_iter().map(ToOwned::to_owned)))
+    }
+
     /// Starts the binary and reads its standard output line by line as it comes.
     pub(crate) fn follow<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Lines {
         let mut command = self.command(args);
@@ -303,7 +313,9 @@ impl Lines {
 
     /// Waits for a line that has all of these in it, and returns it.
     pub(crate) fn until(&mut self, parts: &[&str]) -> String {
+        let begun = Instant::now();
         while let Some(line) = self.next() {
+            assert!(begun.elapsed() < PATIENCE, "no line has {parts:?}");
             if parts.iter().all(|part| line.contains(part)) {
                 return line;
             }

@@ -4,5 +4,6 @@ mod care;
 mod cli;
 mod control;
 mod docs;
+mod features;
 mod harness;
 mod tidy;

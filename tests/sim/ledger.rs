@@ -16,6 +16,8 @@ use jobctl::store::{Outcome, RunRow};
 pub(crate) struct Ledger {
     pub(crate) rows: BTreeMap<RunId, RunRow>,
     by_fire_time: BTreeMap<(Name, Timestamp), RunId>,
+    /// The last number given out before a job's present trigger and origin of intervals.
+    tracked_after: BTreeMap<Name, RunId>,
     pub(crate) steps: BTreeMap<RunId, Vec<StepRecord>>,
     pub(crate) jobs: BTreeMap<Name, Memory>,
     pub(crate) definitions: BTreeMap<Name, String>,
@@ -61,7 +63,7 @@ impl Ledger {
                 row.process = *process;
                 row.boot_id = Some(boot_id);
                 row.retry_at = None;
-                row.reason = None;
+                row.reason = row.reason.filter(|_| row.ending_at.is_some());
             }
             Change::Retrying { run, attempt, retry_at, reason, .. } => {
                 let Some(row) = self.open_row(*run) else { return Outcome::Refused };
@@ -69,9 +71,20 @@ impl Ledger {
                 row.attempt = *attempt;
                 row.retry_at = Some(*retry_at);
                 row.reason = Some(*reason);
+                row.ending_at = None;
+            }
+            Change::Ending { run, reason, at, .. } => {
+                let Some(row) = self.open_row(*run).filter(|row| row.ending_at.is_none()) else {
+                    return Outcome::Refused;
+                };
+                row.reason = Some(*reason);
+                row.ending_at = Some(*at);
             }
             Change::Finished(finish) => {
-                let Some(row) = self.open_row(finish.run) else { return Outcome::Refused };
+                let Some(row) = self.open_row(finish.run) else {
+                    unwritten.insert(finish.run);
+                    return Outcome::Refused;
+                };
                 row.status = finish.status;
                 row.reason = finish.reason;
                 row.finished_at = Some(finish.at);
@@ -88,16 +101,18 @@ impl Ledger {
                 memory.cursor = Some(*cursor);
                 memory.anchor = Some(*anchor);
                 memory.trigger = Some(trigger.clone());
+                self.tracked_after.insert(job.clone(), RunId(self.next_run - 1));
             }
             Change::Pause { job, pause } => self.memory(job).pause.clone_from(pause),
             Change::Satisfied { job, dependencies } => self.memory(job).satisfied.clone_from(dependencies),
             Change::StartupBoot { job, boot_id } => self.memory(job).startup_boot = Some(boot_id.clone()),
+            Change::Overdue { job, since } => self.memory(job).overdue_since = Some(*since),
             Change::Define { job, toml } => drop(self.definitions.insert(job.clone(), toml.clone())),
             Change::Undefine { job } => {
                 self.definitions.remove(job);
-                self.jobs.remove(job);
+                self.forget(job);
             }
-            Change::Forget { job } => drop(self.jobs.remove(job)),
+            Change::Forget { job } => self.forget(job),
             Change::Hold(hold) => self.hold.clone_from(hold),
             Change::Heartbeat { at } => self.heartbeat = Some(*at),
             Change::Retract { rows, .. } => {
@@ -124,6 +139,11 @@ impl Ledger {
         Outcome::Applied
     }
 
+    fn forget(&mut self, job: &Name) {
+        self.jobs.remove(job);
+        self.tracked_after.remove(job);
+    }
+
     fn open_row(&mut self, run: RunId) -> Option<&mut RunRow> {
         self.rows.get_mut(&run).filter(|row| row.finished_at.is_none())
     }
@@ -141,6 +161,7 @@ impl Ledger {
         row.coalesced = claim.coalesced;
         row.priority = claim.priority;
         row.args.clone_from(&claim.args);
+        row.forced = claim.forced;
         self.insert(row);
         if let Some(cursor) = claim.cursor {
             self.memory(&claim.job).cursor = Some(cursor);
@@ -150,16 +171,14 @@ impl Ledger {
 
     /// A row for several fire times stands for those of them that have no row of their own.
     fn gap(&mut self, gap: &Gap, unwritten: &mut HashSet<RunId>) {
-        let range = (gap.job.clone(), gap.first)..=(gap.job.clone(), gap.last);
-        let inside = self.by_fire_time.range(range).filter_map(|(_, run)| self.rows.get(run));
-        let taken: u64 = inside.map(|row| row.occurrences).sum();
+        let taken = self.taken(&gap.job, gap.first, gap.last);
         let covered = self.row_of(&gap.job, gap.last).is_some_and(|row| row.fire_time > Some(gap.last));
-        if gap.count > taken && !covered {
+        let several = gap.count > 1;
+        let free = several || !self.by_fire_time.contains_key(&(gap.job.clone(), gap.last));
+        if gap.count > taken && !covered && free {
             let mut row = self.empty_row(gap.run, &gap.job, gap.status, gap.at);
-            let free = !self.by_fire_time.contains_key(&(gap.job.clone(), gap.last));
-            let last = if free { gap.last } else { gap.last.minus(std::time::Duration::from_micros(1)) };
-            row.fire_time = Some(last);
-            row.first_fire_time = (gap.count > 1).then_some(gap.first);
+            row.fire_time = Some(self.free_end(&gap.job, gap.last));
+            row.first_fire_time = several.then_some(gap.first);
             row.occurrences = gap.count - taken;
             row.reason = Some(gap.reason);
             row.due_at = gap.last;
@@ -177,11 +196,29 @@ impl Ledger {
         let idle = |row: &RunRow| matches!(row.status, RunStatus::Missed | RunStatus::Skipped);
         let Some(mut row) = self.rows.get(&run).filter(|row| idle(row)).cloned() else { return };
         self.remove(run);
-        let Some((last, count)) = remains else { return };
-        let free = !self.by_fire_time.contains_key(&(row.job.clone(), last));
-        row.fire_time = Some(if free { last } else { last.minus(std::time::Duration::from_micros(1)) });
-        row.occurrences = count;
-        self.insert(row);
+        let (Some((last, count)), Some(was)) = (remains, row.fire_time) else { return };
+        let current = self.tracked_after.get(&row.job).is_none_or(|after| *after < run);
+        let taken = self.taken(&row.job, row.first_fire_time.unwrap_or(was), last);
+        let taken = if current { taken } else { 0 };
+        if count > taken {
+            row.fire_time = Some(self.free_end(&row.job, last));
+            row.occurrences = count - taken;
+            self.insert(row);
+        }
+    }
+
+    /// Counts the fire times of a stretch that have their rows.
+    fn taken(&self, job: &Name, first: Timestamp, last: Timestamp) -> u64 {
+        let from = self.tracked_after.get(job).copied().unwrap_or(RunId(0));
+        let inside = self.by_fire_time.range((job.clone(), first)..=(job.clone(), last));
+        let inside = inside.filter(|(_, run)| **run > from);
+        inside.filter_map(|(_, run)| self.rows.get(run)).map(|row| row.occurrences).sum()
+    }
+
+    /// Returns the end of a stretch: just before its last fire time where that has a row of its own.
+    fn free_end(&self, job: &Name, last: Timestamp) -> Timestamp {
+        let free = !self.by_fire_time.contains_key(&(job.clone(), last));
+        if free { last } else { last.minus(std::time::Duration::from_micros(1)) }
     }
 
     fn insert(&mut self, row: RunRow) {
@@ -228,6 +265,8 @@ impl Ledger {
             note: None,
             priority: 0,
             args: Vec::new(),
+            forced: false,
+            ending_at: None,
             usage: None,
             result: None,
         }

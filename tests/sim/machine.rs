@@ -6,7 +6,7 @@ use std::time::Duration;
 use jobctl::core::instant::{Monotonic, Now, Timestamp};
 use jobctl::core::name::Name;
 use jobctl::core::run::{Exit, ProcessMark, Reason, RunId, RunStatus};
-use jobctl::core::scheduler::{Evidence, Found, FoundCommand, Place, Unfinished};
+use jobctl::core::scheduler::{Evidence, Found, FoundCommand, LeftEnding, Place, Unfinished};
 use jobctl::store::RunRow;
 
 use super::ledger::Ledger;
@@ -170,14 +170,21 @@ impl Machine {
             retry_at: row.retry_at,
             priority: row.priority,
             args: row.args,
+            forced: row.forced,
+            ending: row.ending_at.zip(row.reason).map(|(at, reason)| LeftEnding {
+                at,
+                reason,
+                detail: row.detail,
+            }),
             evidence,
         }
     }
 
     fn evidence(&self, row: &RunRow, ledger: &Ledger, left_in_order: bool) -> (u32, Evidence) {
         let same_boot = row.boot_id.as_deref() == Some(self.boot_id().as_str());
-        let next = row.attempt + 1;
-        let next_tried = self.files.contains(&(row.run, next));
+        // Attempts may have gone on while the disk took nothing.
+        let tried = (row.attempt + 1..).take_while(|attempt| self.files.contains(&(row.run, *attempt)));
+        let (next, next_tried) = tried.last().map_or((row.attempt + 1, false), |last| (last, true));
         if row.status == RunStatus::Running && !(same_boot && next_tried) {
             let lost = Evidence::Unknown(Reason::Reboot);
             return (

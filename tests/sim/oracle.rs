@@ -22,7 +22,12 @@ pub(crate) struct Meta {
     pub(crate) wall: Timestamp,
     /// True: by a scheduler that was just beginning.
     pub(crate) booting: bool,
+    /// How many decisions came before.
+    pub(crate) nth: u64,
 }
+
+/// A job's definition, origin of intervals and cursor.
+type DueState = (Arc<Job>, Timestamp, Timestamp);
 
 #[derive(Default)]
 pub(crate) struct Oracle {
@@ -42,8 +47,13 @@ pub(crate) struct Oracle {
     commands: HashSet<(RunId, u32, Place)>,
     /// True: the clock has been set back, so that a start may lie before its instant.
     set_back: bool,
+    /// When each job is due at the latest, and for which state of it this was worked out.
+    due: HashMap<Name, (DueState, Option<Timestamp>)>,
+    /// Runs whose claim was refused.
+    never_claimed: HashSet<RunId>,
     /// How many starts were judged, and how many claims refused.
     pub(crate) starts: u64,
+    pub(crate) decisions: u64,
     pub(crate) refused: u64,
 }
 
@@ -88,9 +98,12 @@ impl Oracle {
         for job in jobs {
             let before = self.known.insert(job.name.clone(), job.clone());
             self.coverage.register(&job);
+            if before.is_none() {
+                self.coverage.comes_back(&job.name);
+            }
             let was_enabled = before.is_some_and(|before| before.enabled);
             if was_enabled && !job.enabled {
-                self.coverage.disabled(&job.name, now);
+                self.coverage.disable(&job.name, now, self.decisions);
             }
         }
     }
@@ -110,19 +123,9 @@ impl Oracle {
     }
 
     /// Judges the start of a command.
-    pub(crate) fn starts(
-        &mut self,
-        run: &RunSnapshot,
-        place: Place,
-        ledger: &Ledger,
-        machine: &Machine,
-        pools: &[Pool],
-    ) {
+    pub(crate) fn starts(&mut self, run: &RunSnapshot, ledger: &Ledger, machine: &Machine, pools: &[Pool]) {
         let id = run.run;
         self.starts += 1;
-        if !self.commands.insert((id, run.attempt, place)) {
-            self.complain(format!("{place:?} of run {id} starts twice in attempt {}", run.attempt));
-        }
         let Some(row) = ledger.rows.get(&id) else {
             self.complain(format!("run {id} of {} starts before its claim is durable", run.job.name));
             return;
@@ -144,6 +147,14 @@ impl Oracle {
         }
         self.may_start(run);
         self.has_room(run, machine, pools);
+    }
+
+    /// A process was made for a command. Only a hook may come twice, where nobody can tell whether it had.
+    pub(crate) fn spawned(&mut self, run: RunId, attempt: u32, place: Place) {
+        let hook = matches!(place, Place::Hook(..));
+        if !self.commands.insert((run, attempt, place)) && !hook {
+            self.complain(format!("{place:?} of run {run} starts twice in attempt {attempt}"));
+        }
     }
 
     /// Judges whether anything starts for this job at present.
@@ -180,11 +191,15 @@ impl Oracle {
         others.retain(|other| !self.forced.contains(other));
         let now_allowed = self.known.get(&run.job.name).map_or(0, |job| job.policy.max_instances);
         let limit = policy.max_instances.max(now_allowed) as usize;
-        if others.len() >= limit && !self.forced.contains(&id) {
+        // A further attempt has its instance from the first one on.
+        if others.len() >= limit && !self.forced.contains(&id) && run.attempt == 1 {
             self.complain(format!("run {id} of {} starts beside {others:?}, limit {limit}", run.job.name));
         }
         if let Some(pool) = pools.iter().find(|pool| Some(&pool.name) == policy.pool.as_ref()) {
-            let mut busy = machine.live_runs(|process| process.pool.as_ref() == Some(&pool.name));
+            // Which pool the run of a job counts for that is gone cannot be told after a restart.
+            let mut busy = machine.live_runs(|process| {
+                process.pool.as_ref() == Some(&pool.name) && self.known.contains_key(&process.job)
+            });
             busy.remove(&id);
             if busy.len() >= pool.workers as usize {
                 self.complain(format!("run {id} starts in a full pool: {busy:?}"));
@@ -201,7 +216,10 @@ impl Oracle {
             _ => return,
         };
         let Some(row) = ledger.rows.get(&run) else {
-            self.complain(format!("run {run} has no row: {change:?}"));
+            // It may have been given up before the store had refused its claim.
+            if !self.never_claimed.contains(&run) || !matches!(change, Change::Finished(_)) {
+                self.complain(format!("run {run} has no row: {change:?}"));
+            }
             return;
         };
         if row.finished_at.is_some() {
@@ -223,8 +241,11 @@ impl Oracle {
     pub(crate) fn after(&mut self, change: &Change, _meta: Meta, outcome: Outcome, ledger: &Ledger) {
         if outcome == Outcome::Refused {
             self.refused += 1;
-            if !matches!(change, Change::Claim(_) | Change::Event(_)) {
-                self.complain(format!("refused: {change:?}"));
+            match change {
+                Change::Claim(claim) => drop(self.never_claimed.insert(claim.run)),
+                Change::Finished(finish) if self.never_claimed.contains(&finish.run) => {}
+                Change::Event(_) => {}
+                _ => self.complain(format!("refused: {change:?}")),
             }
             return;
         }
@@ -259,8 +280,20 @@ impl Oracle {
             if !job.job.enabled || job.pause.is_some() {
                 continue;
             }
-            let next = schedule.next_after(job.anchor, job.cursor);
-            let due = next.map(|next| next.plus(schedule.jitter));
+            let state = (job.job.clone(), job.anchor, job.cursor);
+            let kept = self
+                .due
+                .get(&job.job.name)
+                .filter(|(kept, _)| Arc::ptr_eq(&kept.0, &state.0) && (kept.1, kept.2) == (state.1, state.2));
+            let due = match kept {
+                Some((_, due)) => *due,
+                None => {
+                    let next = schedule.next_after(job.anchor, job.cursor);
+                    let due = next.map(|next| next.plus(schedule.jitter));
+                    self.due.insert(job.job.name.clone(), (state, due));
+                    due
+                }
+            };
             if due.is_some_and(|due| wakeup.wall.is_none_or(|at| at > due)) {
                 let name = &job.job.name;
                 self.complain(format!("{name} is due at {due:?} and the alarm is set for {wakeup:?}"));
@@ -288,7 +321,11 @@ impl Oracle {
             let recent = row.queued_at.plus(minute) > now || row.due_at.plus(minute) > now;
             let retries =
                 row.status == RunStatus::Retrying && row.retry_at.is_some_and(|at| at.plus(minute) > now);
-            if !recent && !retries {
+            // It waits for a run whose next attempt is due later.
+            let waits = ledger.rows.values().any(|other| {
+                other.job == row.job && other.finished_at.is_none() && other.status == RunStatus::Retrying
+            });
+            if !recent && !retries && !waits {
                 self.complaints
                     .push(format!("run {} of {} is left {}: {row:?}", row.run, row.job, row.status));
             }

@@ -144,10 +144,10 @@ impl World {
             unfinished,
             hold: self.ledger.hold.clone(),
             heartbeat: self.ledger.heartbeat,
-            restored: None,
             next_run: self.ledger.next_run,
             boot_id: self.machine.boot_id(),
             starting: true,
+            restored: None,
         };
         self.say(|| format!("== boot, in order: {left_in_order}, alive: {alive:?}"));
         let (scheduler, effects) = Scheduler::new(boot, now);
@@ -217,17 +217,12 @@ impl World {
             now.wall = now.wall.plus(Duration::from_secs(3));
         }
         let ticks = matches!(input, Input::Tick);
-        let delay = self.file.settings.startup_delay;
         let daemon = self.daemon();
         daemon.degraded = match input {
             Input::Degraded => true,
             Input::Recovered => false,
             _ => daemon.degraded,
         };
-        let asks = daemon.mail.iter().any(|(_, mail)| matches!(mail, Mail::FutureGaps(_)));
-        let blocked = daemon.degraded || asks;
-        let since = daemon.since;
-        self.oracle.blocked = blocked || u128::from(self.machine.time - since) <= delay.as_micros();
         let effects = self.daemon().scheduler.handle(input, now);
         let idle = ticks && effects.is_empty();
         for effect in &effects {
@@ -235,10 +230,20 @@ impl World {
                 self.oracle.decided(change);
             }
         }
+        self.oracle.blocked = self.is_blocked(&effects);
         let Some(daemon) = &self.daemon else { return Err(Died) };
         self.oracle.handled(&daemon.scheduler, now, idle);
         self.step()?;
         self.carry_out(effects)
+    }
+
+    /// Says whether something that only the world knows of keeps everything from falling due.
+    fn is_blocked(&self, effects: &[Effect]) -> bool {
+        let Some(daemon) = &self.daemon else { return true };
+        let asks = effects.iter().any(|effect| matches!(effect, Effect::FindFutureGaps { .. }))
+            || daemon.mail.iter().any(|(_, mail)| matches!(mail, Mail::FutureGaps(_)));
+        let up = Duration::from_micros(self.machine.time - daemon.since);
+        daemon.degraded || asks || up <= self.file.settings.startup_delay
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) -> Alive<Option<Answer>> {
@@ -256,7 +261,7 @@ impl World {
                     self.daemon().mail.push((at, Mail::Output(run)));
                 }
                 Effect::FindFutureGaps { after } => {
-                    self.oracle.coverage.set_back_to(after);
+                    self.oracle.coverage.set_back_to(after, &self.ledger);
                     let at = time + self.rng.below(SECOND / 4);
                     self.daemon().mail.push((at, Mail::FutureGaps(after)));
                 }
@@ -270,8 +275,10 @@ impl World {
 
     fn write(&mut self, change: Change) {
         let wall = self.machine.now().wall;
+        self.oracle.decisions += 1;
+        let nth = self.oracle.decisions;
         let daemon = self.daemon();
-        let meta = Meta { wall, booting: daemon.booting };
+        let meta = Meta { wall, booting: daemon.booting, nth };
         if let Change::Claim(claim) = &change {
             let place = daemon.batch.len();
             daemon.claims.entry(daemon.next_token).or_default().push((place, claim.run));
@@ -311,7 +318,7 @@ impl World {
     /// Starts a command: its output file, then its process.
     fn start(&mut self, picture: &RunSnapshot, place: Place) -> Alive<Input> {
         let run = picture.run;
-        self.oracle.starts(picture, place, &self.ledger, &self.machine, &self.file.pools);
+        self.oracle.starts(picture, &self.ledger, &self.machine, &self.file.pools);
         self.machine.create_file(run, picture.attempt);
         self.step()?;
         if self.rng.chance(1, 60) {
@@ -323,9 +330,10 @@ impl World {
         }
         if self.mutation == Some(Mutation::SpawnsTwice) && self.rng.chance(1, 10) {
             self.machine.spawn(process.clone());
-            self.oracle.starts(picture, place, &self.ledger, &self.machine, &self.file.pools);
+            self.oracle.spawned(run, picture.attempt, place);
         }
         let mark = self.machine.spawn(process);
+        self.oracle.spawned(run, picture.attempt, place);
         self.daemon().children.insert(mark.pid, (run, place));
         self.say(|| format!("   started {run} {place:?} pid {}", mark.pid));
         self.step()?;
@@ -366,7 +374,7 @@ impl World {
             for submission in std::mem::take(&mut self.disk.queue) {
                 self.commit(&submission.changes);
             }
-            let meta = Meta { wall, booting: false };
+            let meta = Meta { wall, booting: false, nth: self.oracle.decisions };
             let last_words = [
                 (Change::Heartbeat { at: wall }, meta),
                 (Change::Event(Event::new(wall, EventKind::DaemonStopped)), meta),
@@ -543,7 +551,7 @@ impl World {
         let gaps = rows.filter_map(|row| {
             let last = row.fire_time?;
             let first = row.first_fire_time.unwrap_or(last);
-            Some(FutureGap { run: row.run, job: row.job.clone(), first, last })
+            Some(FutureGap { run: row.run, job: row.job.clone(), first, last, count: row.occurrences })
         });
         gaps.collect()
     }

@@ -1,13 +1,21 @@
 //! Tables: sized to the terminal, plain columns when piped.
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table as Grid};
+use comfy_table::{
+    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table as Grid,
+};
 
 use super::text::plain;
 use crate::cli::terminal::Terminal;
 
 /// Narrower than this no table can be read; longer lines are the lesser evil.
 const MIN_WIDTH: u16 = 40;
+
+/// Blanks between columns.
+const GAP: u16 = 2;
+
+/// To how little the last column may be broken.
+const LAST_WIDTH: u16 = 16;
 
 /// How a cell looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,7 +85,7 @@ impl Table {
         }
         grid.set_header(headings.iter().map(|heading| Cell::new(heading).add_attribute(Attribute::Bold)));
         for column in grid.column_iter_mut() {
-            column.set_padding((0, 2));
+            column.set_padding((0, GAP));
         }
         Table { grid, terminal }
     }
@@ -99,8 +107,31 @@ impl Table {
         self.grid.add_row(cells.collect::<Vec<_>>());
     }
 
+    /// Makes room on a narrow terminal: only the last column is broken into lines, and where that is not enough, the
+    /// columns at the end are left out. A name or a time in pieces is no use to anybody.
+    fn fit(&mut self, width: u16) {
+        let widths = self.grid.column_max_content_widths();
+        let fits = |kept: usize| {
+            let (last, whole) = widths[..kept].split_last().unwrap_or((&0, &[]));
+            let whole: u16 = whole.iter().map(|width| width.saturating_add(GAP)).fold(0, u16::saturating_add);
+            whole.saturating_add(GAP).saturating_add((*last).min(LAST_WIDTH)) <= width
+        };
+        // Two columns are what a table is; if they do not fit, they are broken.
+        let Some(kept) = (2..=widths.len()).rev().find(|kept| fits(*kept)) else { return };
+        for (place, column) in self.grid.column_iter_mut().enumerate() {
+            if place >= kept {
+                column.set_constraint(ColumnConstraint::Hidden);
+            } else if place + 1 < kept {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
+        }
+    }
+
     /// Writes the table, each line without blanks at its end.
-    pub(crate) fn render(&self) -> String {
+    pub(crate) fn render(mut self) -> String {
+        if let Some(width) = self.terminal.width.filter(|_| self.terminal.interactive) {
+            self.fit(width.max(MIN_WIDTH));
+        }
         let mut text = String::new();
         for line in self.grid.lines() {
             text.push_str(line.trim_end());
@@ -131,6 +162,23 @@ mod tests {
             "NAME    RUNS  DESCRIPTION\n\
              backup     3  Off-site backup of /home and /etc\n\
              東京      12  -\n"
+        );
+    }
+
+    #[test]
+    fn a_narrow_terminal_loses_columns_rather_than_words() {
+        let terminal = Terminal { interactive: true, width: Some(40), ..PIPE };
+        let mut table = Table::new(terminal, &["NAME", "STATE", "NEXT", "DESCRIPTION"]);
+        let description = Entry::new("Off-site backup of everything");
+        table.row([
+            Entry::new("a-rather-long-name"),
+            Entry::new("scheduled"),
+            Entry::new("in 2h"),
+            description,
+        ]);
+        assert_eq!(
+            table.render(),
+            "NAME                STATE      NEXT\na-rather-long-name  scheduled  in 2h\n"
         );
     }
 

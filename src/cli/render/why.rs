@@ -14,9 +14,9 @@ use crate::protocol::views::RunView;
 pub(crate) fn answer(ledger: &Ledger, asked: bool, now: Timestamp) -> Vec<String> {
     let at = instant(&ledger.at);
     let here: Vec<&RunView> = ledger.runs.iter().filter(|run| stands_for(run, at)).collect();
-    let facts = Facts { daemon_started: at.and_then(|at| daemon_started(ledger, at)) };
     if !here.is_empty() {
-        return here.into_iter().map(|run| story(run, &facts)).collect();
+        let told = |run| story(run, &Facts { daemon_started: daemon_started(ledger, run) });
+        return here.into_iter().map(told).collect();
     }
     let mut lines = vec![nothing_there(ledger, at, asked, now)];
     for run in &ledger.runs {
@@ -36,7 +36,7 @@ fn stands_for(run: &RunView, at: Option<Timestamp>) -> bool {
     }
     let from = parsed(&run.queued_at);
     let until = parsed(&run.finished_at);
-    from.is_some_and(|from| from <= at) && until.is_none_or(|until| at <= until)
+    from.is_some_and(|from| from <= end_of_second(at)) && until.is_none_or(|until| at <= until)
 }
 
 /// Returns the end of the second that an instant names: fire times of intervals have fractions, and what people type
@@ -50,23 +50,14 @@ fn run_instant(run: &RunView) -> Option<Timestamp> {
     run.fire_time.as_deref().or(run.queued_at.as_deref()).and_then(instant)
 }
 
-/// Finds when the daemon that was there at an instant, or the next one, had started.
-fn daemon_started(ledger: &Ledger, at: Timestamp) -> Option<Timestamp> {
+/// Finds when the daemon that decided what became of a row had started.
+fn daemon_started(ledger: &Ledger, run: &RunView) -> Option<Timestamp> {
+    let decided = [&run.started_at, &run.finished_at, &run.queued_at].into_iter().flatten().next();
+    let decided = decided.and_then(|at| instant(at))?;
     let starts = ledger.events.iter().filter(|event| event.event == EventKind::DaemonStarted.as_str());
-    let starts: Vec<Timestamp> = starts.filter_map(|event| instant(&event.at)).collect();
-    let before = starts.iter().rev().find(|start| **start <= at);
-    let stopped = ledger.events.iter().rev().find(|event| {
-        event.event == EventKind::DaemonStopped.as_str() && instant(&event.at).is_some_and(|end| end <= at)
-    });
-    let stopped = stopped.and_then(|event| instant(&event.at));
-    match before {
-        // It had stopped before the instant: what decided is the one that came after.
-        Some(start) if stopped.is_some_and(|stopped| stopped >= *start) => {
-            starts.iter().find(|start| **start > at).copied()
-        }
-        Some(start) => Some(*start),
-        None => starts.first().copied(),
-    }
+    // What it decides at its very start has an instant just before that of the event.
+    let latest = decided.plus(std::time::Duration::from_secs(1));
+    starts.filter_map(|event| instant(&event.at)).filter(|start| *start <= latest).max()
 }
 
 /// Words an instant for which the ledger has no row.
@@ -227,6 +218,11 @@ fn open(status: RunStatus, run: &RunView) -> String {
                 because(run)
             )
         }
+        _ if run.reason.is_some() => format!(
+            " Run {number} was started{}, is told to end{} and is still alive.",
+            started(run),
+            because(run)
+        ),
         _ => format!(" Run {number} was started{} and is alive.", started(run)),
     }
 }

@@ -6,7 +6,7 @@ use super::plan::{self, Place, StageKind};
 use super::{MonoTimer, Scheduler};
 use crate::core::change::{Change, Notice, NoticeKind, StepRecord};
 use crate::core::event::{Event, EventKind};
-use crate::core::instant::Now;
+use crate::core::instant::{Monotonic, Now};
 use crate::core::job::NotifyWhen;
 use crate::core::run::{Exit, ProcessMark, Reason, RunEvent, RunId, RunStatus, Usage, transition};
 
@@ -230,20 +230,48 @@ impl Scheduler {
 
     /// Asks a whole run to end; what it waits for is given up, what it runs is told to stop.
     pub(super) fn end(&mut self, id: RunId, ending: Ending, now: Now, fx: &mut Effects) {
-        let Some(run) = self.runs.get_mut(&id) else { return };
+        let Some(run) = self.runs.get(&id) else { return };
         if run.progress.is_some() {
-            run.ending.get_or_insert(ending);
+            self.begin_ending(id, ending, now, fx);
             self.ask_children(id, Cause::Told, now, fx);
         } else if let Ending::Told { reason, detail } = ending {
             self.finish_unstarted(id, RunStatus::Cancelled, reason, detail, now, fx);
         }
     }
 
+    /// Decides and writes down that the work of a run is brought to its end. The first decision counts, and what
+    /// has been judged already is not touched: then only its hooks are alive.
+    fn begin_ending(&mut self, id: RunId, ending: Ending, now: Now, fx: &mut Effects) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let judged = run.progress.as_ref().is_none_or(|progress| progress.verdict.is_some());
+        if judged || run.ending.is_some() {
+            return;
+        }
+        let (reason, detail) = match &ending {
+            Ending::TimedOut => (Reason::Timeout, None),
+            Ending::Told { reason, detail } => (*reason, detail.clone()),
+        };
+        fx.commit(Change::Ending { run: id, reason, detail, at: now.wall });
+        run.ending = Some(ending);
+    }
+
     /// Asks the commands of a run to end with the job's stop signal; `kill_after` later they are killed.
     pub(super) fn ask_children(&mut self, id: RunId, cause: Cause, now: Now, fx: &mut Effects) {
+        let Some(run) = self.runs.get(&id) else { return };
+        let kill_at = now.mono.plus(run.job.policy.kill_after);
+        self.ask_children_until(id, cause, kill_at, fx);
+    }
+
+    /// Asks the commands of a run to end; at that reading of the monotonic clock they are killed.
+    pub(super) fn ask_children_until(
+        &mut self,
+        id: RunId,
+        cause: Cause,
+        kill_at: Monotonic,
+        fx: &mut Effects,
+    ) {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let policy = run.job.policy.clone();
-        let kill_at = now.mono.plus(policy.kill_after);
         let Some(progress) = run.progress.as_mut() else { return };
         for child in progress.children.iter_mut().filter(|child| child.dying == Dying::No) {
             child.dying = Dying::Asked { kill_at, cause };
@@ -270,10 +298,9 @@ impl Scheduler {
 
     /// The attempt has used up its time.
     pub(super) fn attempt_limit_reached(&mut self, id: RunId, now: Now, fx: &mut Effects) {
-        let Some(run) = self.runs.get_mut(&id) else { return };
-        let Some(progress) = run.progress.as_ref() else { return };
+        let Some(progress) = self.runs.get(&id).and_then(|run| run.progress.as_ref()) else { return };
         if progress.verdict.is_none() && progress.time_limit.is_some_and(|at| at <= now.mono) {
-            run.ending.get_or_insert(Ending::TimedOut);
+            self.begin_ending(id, Ending::TimedOut, now, fx);
             self.ask_children(id, Cause::TimeLimit, now, fx);
         }
     }
@@ -329,11 +356,7 @@ impl Scheduler {
     }
 }
 
-fn disarm_child(
-    timers: &mut super::Timers<crate::core::instant::Monotonic, MonoTimer>,
-    id: RunId,
-    child: &Child,
-) {
+fn disarm_child(timers: &mut super::Timers<Monotonic, MonoTimer>, id: RunId, child: &Child) {
     if let Some(at) = child.time_limit {
         timers.disarm(at, MonoTimer::CommandLimit(id, child.position));
     }

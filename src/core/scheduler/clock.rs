@@ -1,12 +1,14 @@
 //! The hands of the clock: what happens when the wall clock is set, and at a start with a wrong one.
 
+use std::time::Duration;
+
 use super::io::{Effect, Effects, FutureGap};
 use super::live::JobId;
 use super::{Gate, MonoTimer, Scheduler};
 use crate::core::change::{Change, Retraction};
 use crate::core::instant::{Now, Timestamp};
 use crate::core::policy::ON_TIME;
-use crate::core::trigger::{Firing, Trigger};
+use crate::core::trigger::{Firing, Schedule, Trigger};
 
 impl Scheduler {
     /// Compares the wall clock with the time that has really passed. A step forward needs nothing: what it
@@ -16,7 +18,7 @@ impl Scheduler {
         let back = expected.since(now.wall);
         let before = self.last;
         self.last = now;
-        if back > ON_TIME && before.wall.since(now.wall) > std::time::Duration::ZERO {
+        if back > ON_TIME && before.wall.since(now.wall) > Duration::ZERO {
             self.set_back(back, now, fx);
         }
         if let Gate::Clock { reaches, .. } = self.gate
@@ -28,58 +30,75 @@ impl Scheduler {
 
     /// The clock was set back: fire times that lie in the future again are looked at again when they come
     /// (the ledger refuses those that had a run); intervals go on as if nothing had happened to the clock.
-    fn set_back(&mut self, by: std::time::Duration, now: Now, fx: &mut Effects) {
-        let ids: Vec<JobId> = self.by_name.values().copied().collect();
+    ///
+    /// Nothing falls due, and nothing of this is written, before the store has told which rows lie in the future
+    /// now: a fire time of such a row would be refused although it has not come yet.
+    fn set_back(&mut self, by: Duration, now: Now, fx: &mut Effects) {
+        let ids: Vec<JobId> = self.live_ids().collect();
         for id in ids {
-            self.rewind(id, by, now, fx);
+            self.rewind(id, by, now);
         }
-        fx.push(Effect::FindFutureGaps { after: now.wall });
         self.heartbeat = now.wall;
-        fx.commit(Change::Heartbeat { at: now.wall });
+        self.back_to = if self.unread_gaps == 0 { now.wall } else { self.back_to.min(now.wall) };
+        self.unread_gaps += 1;
+        fx.push(Effect::FindFutureGaps { after: now.wall });
     }
 
-    fn rewind(&mut self, id: JobId, by: std::time::Duration, now: Now, fx: &mut Effects) {
-        let job = self.slot(id).job.clone();
-        let Firing::Clock(schedule) = &job.firing else { return };
-        let interval = match &schedule.trigger {
-            Trigger::Every(interval) if schedule.start.is_none() => Some(*interval),
-            Trigger::Every(_) | Trigger::Cron(_) | Trigger::At(_) | Trigger::Any(_) | Trigger::All(_) => None,
-        };
+    fn rewind(&mut self, id: JobId, by: Duration, now: Now) {
         let slot = self.slot_mut(id);
-        if let Some(interval) = interval {
-            // The grid moves with the clock. Were the step a multiple of the interval, the new fire times would
-            // be instants that have their rows already, so the grid is moved back by a millisecond more.
-            let collides = by.as_micros().checked_rem(interval.as_micros()) == Some(0);
-            let extra = std::time::Duration::from_millis(u64::from(collides));
-            slot.anchor = slot.anchor.minus(by + extra);
-            slot.cursor = slot.cursor.min(now.wall);
-            let (cursor, anchor) = (slot.cursor, slot.anchor);
-            fx.commit(Change::Track { job: job.name.clone(), cursor, anchor, trigger: job.firing.spec() });
-        } else if slot.cursor > now.wall {
-            slot.cursor = now.wall;
-            fx.commit(Change::Cursor { job: job.name.clone(), cursor: now.wall });
+        let job = slot.job.clone();
+        match &job.firing {
+            Firing::Clock(schedule) => {
+                let moves = free_interval(schedule).is_some();
+                if !moves && slot.cursor <= now.wall {
+                    return;
+                }
+                if let Some(interval) = free_interval(schedule) {
+                    // The grid moves with the clock. Were the step a multiple of the interval, the new fire times
+                    // would be instants that have their rows already, so the grid is moved back by a millisecond
+                    // more.
+                    let collides = by.as_micros().checked_rem(interval.as_micros()) == Some(0);
+                    slot.anchor = slot.anchor.minus(by + Duration::from_millis(u64::from(collides)));
+                }
+                slot.cursor = slot.cursor.min(now.wall);
+                self.rewound.insert(id);
+                self.find_next(id);
+            }
+            Firing::Startup | Firing::Shutdown | Firing::After(_) => {
+                slot.next = slot.next.map(|next| next.min(now.wall));
+            }
         }
-        self.find_next(id);
         self.arm(id);
     }
 
-    /// Cuts rows of fire times that have not come yet after all.
+    /// Cuts rows of fire times that have not come yet after all, and writes down how far jobs have come now.
     pub(super) fn retract(&mut self, gaps: &[FutureGap], now: Now, fx: &mut Effects) {
+        self.unread_gaps = self.unread_gaps.saturating_sub(1);
+        fx.commit(Change::Heartbeat { at: now.wall });
+        for id in std::mem::take(&mut self.rewound) {
+            let slot = self.slot(id);
+            if slot.removed {
+                continue;
+            }
+            let Firing::Clock(schedule) = &slot.job.firing else { continue };
+            let (job, cursor, anchor) = (slot.job.name.clone(), slot.cursor, slot.anchor);
+            fx.commit(match free_interval(schedule) {
+                Some(_) => Change::Track { job, cursor, anchor, trigger: slot.job.firing.spec() },
+                None => Change::Cursor { job, cursor },
+            });
+        }
         for gap in gaps {
-            let remains = match self.find(gap.job.as_str()) {
-                Some(id) if gap.first <= now.wall => {
-                    let slot = self.slot(id);
-                    match &slot.job.firing {
-                        Firing::Clock(schedule) => {
-                            let before = Timestamp::from_micros(gap.first.as_micros().saturating_sub(1));
-                            let fires = schedule.fires_between(slot.anchor, before, now.wall);
-                            Some(fires.map_or((gap.first, 1), |fires| (fires.last, fires.count)))
-                        }
-                        Firing::Startup | Firing::Shutdown | Firing::After(_) => continue,
-                    }
-                }
-                Some(_) | None => None,
-            };
+            // A job that has left the set is not due again: what was written of it stays.
+            let Some(id) = self.find(gap.job.as_str()) else { continue };
+            let slot = self.slot(id);
+            let Firing::Clock(schedule) = &slot.job.firing else { continue };
+            // Nothing falls due before this answer, also where the clock has been set forward again meanwhile;
+            // only a command can have taken the cursor further.
+            let through = slot.cursor.max(self.back_to);
+            if gap.last <= through {
+                continue;
+            }
+            let remains = (gap.first <= through).then(|| what_remains(gap, schedule, slot.anchor, through));
             let rows = vec![Retraction { run: gap.run, remains }];
             fx.commit(Change::Retract { job: gap.job.clone(), rows });
         }
@@ -95,10 +114,46 @@ impl Scheduler {
             Gate::Clock { reaches, until } => {
                 self.mono_timers.disarm(until, MonoTimer::Gate);
                 if now.wall < reaches {
-                    self.set_back(std::time::Duration::ZERO, now, fx);
+                    self.set_back(Duration::ZERO, now, fx);
                 }
             }
         }
         self.consider_held_back(now, fx);
+    }
+}
+
+/// Returns the last fire time and the count of a row that is cut at an instant.
+fn what_remains(
+    gap: &FutureGap,
+    schedule: &Schedule,
+    anchor: Timestamp,
+    through: Timestamp,
+) -> (Timestamp, u64) {
+    // A grid of intervals has moved since; the row is of the old one.
+    let anchor = free_interval(schedule).map_or(anchor, |every| gap.first.minus(every));
+    let instant = Duration::from_micros(1);
+    let fires = |through| schedule.fires_between(anchor, gap.first.minus(instant), through);
+    // A row ends right before its last fire time where that has a row of its own.
+    let ours = fires(gap.last.plus(instant)).is_some_and(|all| {
+        let ends = all.last == gap.last || all.last == gap.last.plus(instant);
+        all.first == gap.first && ends && all.count >= gap.count
+    });
+    match fires(through) {
+        Some(left) if ours => (left.last, left.count),
+        Some(_) | None => {
+            // The row is about another trigger, which nobody knows any more: its count is in proportion to the
+            // time.
+            let (part, whole) = (through.since(gap.first).as_micros(), gap.last.since(gap.first).as_micros());
+            let count = u128::from(gap.count).saturating_mul(part).checked_div(whole).unwrap_or(0);
+            (through, u64::try_from(count).unwrap_or(gap.count).clamp(1, gap.count.max(1)))
+        }
+    }
+}
+
+/// Returns the interval of a schedule that counts from the job's own origin, not from a `start`.
+fn free_interval(schedule: &Schedule) -> Option<Duration> {
+    match &schedule.trigger {
+        Trigger::Every(interval) if schedule.start.is_none() => Some(*interval),
+        Trigger::Every(_) | Trigger::Cron(_) | Trigger::At(_) | Trigger::Any(_) | Trigger::All(_) => None,
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::due::busy_rule;
-use super::io::{Answer, Command, Effect, Effects, Memory, PutAction, RunNow};
+use super::io::{Answer, Command, Effect, Effects, PutAction, RunNow};
 use super::jobs::job_event;
 use super::live::{Ending, JobId};
 use super::{MonoTimer, Scheduler, Stopping, WallTimer};
@@ -12,7 +12,7 @@ use crate::core::event::{Event, EventKind};
 use crate::core::instant::{Now, Timestamp};
 use crate::core::job::{Job, OnBusy};
 use crate::core::name::Name;
-use crate::core::run::{Reason, RunId, RunStatus, Source};
+use crate::core::run::{Reason, RunId, Source};
 use crate::core::trigger::Firing;
 
 impl Scheduler {
@@ -63,7 +63,8 @@ impl Scheduler {
             Some(id) => self.swap(id, job, Some(kind), now, fx),
             None => {
                 fx.event(job_event(now, kind, &name));
-                self.take_in(job, Memory::default(), now, fx);
+                let memory = self.absent.remove(&job.name).unwrap_or_default();
+                self.take_in(job, memory, now, fx);
             }
         }
         self.link_dependents();
@@ -81,6 +82,7 @@ impl Scheduler {
         if self.find(name.as_str()).is_none() {
             return Answer::NoSuchJob;
         }
+        self.take_out(name, now, fx);
         fx.commit(Change::Undefine { job: name.clone() });
         fx.commit(Change::Revision(Revision {
             at: now.wall,
@@ -90,7 +92,6 @@ impl Scheduler {
             after: None,
             by,
         }));
-        self.take_out(name, now, fx);
         self.link_dependents();
         Answer::Done
     }
@@ -117,54 +118,26 @@ impl Scheduler {
         event.detail.clone_from(&pause.reason);
         fx.event(event);
         self.slot_mut(id).more_mut().pause = Some(pause);
-        self.drop_scheduled(id, Reason::Paused, now, fx);
+        self.drop_waiting(id, Reason::Paused, false, now, fx);
         self.arm(id);
         Answer::Done
-    }
-
-    /// Skips the runs of a job that its trigger made and that have not started; manual ones stay.
-    fn drop_scheduled(&mut self, id: JobId, reason: Reason, now: Now, fx: &mut Effects) {
-        let waiting: Vec<RunId> = self.slot(id).open().to_vec();
-        for run in waiting {
-            let drops = self.runs.get(&run).is_some_and(|run| {
-                run.status == RunStatus::Queued && run.progress.is_none() && run.source != Source::Manual
-            });
-            if drops {
-                self.finish_unstarted(run, RunStatus::Skipped, reason, None, now, fx);
-            }
-        }
     }
 
     fn resume(&mut self, name: &Name, catch_up: bool, now: Now, fx: &mut Effects) -> Answer {
         let Some(id) = self.find(name.as_str()) else { return Answer::NoSuchJob };
-        let Some(pause) = self.slot_mut(id).more_mut().pause.take() else { return Answer::Nothing };
+        let Some(pause) = self.slot(id).pause().cloned() else { return Answer::Nothing };
         if let Some(until) = pause.until {
             self.wall_timers.disarm(until, WallTimer::PauseEnds(id));
         }
+        if !catch_up {
+            self.leave_out(id, Reason::Paused, now, fx);
+        }
+        self.slot_mut(id).more_mut().pause = None;
         fx.commit(Change::Pause { job: name.clone(), pause: None });
         fx.event(job_event(now, EventKind::JobResumed, name));
-        if !catch_up {
-            self.record_paused(id, now, fx);
-        }
         self.find_next(id);
         self.arm(id);
         Answer::Done
-    }
-
-    /// Writes down what fell due during a pause, all in one row, and goes on from now.
-    fn record_paused(&mut self, id: JobId, now: Now, fx: &mut Effects) {
-        let slot = self.slot(id);
-        let job = slot.job.clone();
-        if let Firing::Clock(schedule) = &job.firing
-            && job.enabled
-            && let Some(fires) = schedule.fires_between(slot.anchor, slot.cursor, now.wall)
-        {
-            self.gap(id, &job, RunStatus::Skipped, Reason::Paused, None, fires, now, fx);
-        }
-        let slot = self.slot_mut(id);
-        if !matches!(job.firing, Firing::Clock(_)) {
-            slot.next = None;
-        }
     }
 
     /// A pause reaches its end.
@@ -192,8 +165,7 @@ impl Scheduler {
                 OnBusy::Skip => {
                     return open.first().map_or(Answer::Nothing, |run| Answer::Busy { run: *run });
                 }
-                OnBusy::Queue => {}
-                OnBusy::Replace => self.replace(id, now, fx),
+                OnBusy::Queue | OnBusy::Replace => {}
             }
         }
         let mut run = self.new_run(id, Source::Manual, now.wall, now);

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use super::Scheduler;
 use super::io::Effects;
 use super::jobs::job_event;
-use super::live::{Ending, JobId, LiveRun, Stand};
+use super::live::{JobId, LiveRun, Stand};
 use crate::core::change::{Change, Claim, Gap};
 use crate::core::event::{Event, EventKind};
 use crate::core::instant::{Now, Timestamp};
@@ -56,13 +56,9 @@ impl Scheduler {
         let finished = match &job.firing {
             Firing::Clock(schedule) => self.decide_clock(id, &job, schedule, first, now, fx),
             Firing::Startup | Firing::Shutdown | Firing::After(_) => {
-                self.decide_one(id, &job, first, first, 0, now, fx);
-                let slot = self.slot_mut(id);
-                slot.next = None;
-                if matches!(job.firing, Firing::After(_)) {
-                    slot.more_mut().satisfied.clear();
-                    fx.commit(Change::Satisfied { job: job.name.clone(), dependencies: Vec::new() });
-                }
+                let fire_time = self.event_time(id, first);
+                self.decide_one(id, &job, fire_time, first, 0, now, fx);
+                self.event_is_over(id, fx);
                 false
             }
         };
@@ -70,6 +66,52 @@ impl Scheduler {
             fx.event(job_event(now, EventKind::JobFinished, &job.name));
         }
         self.arm(id);
+    }
+
+    /// Returns the fire time of an event at an instant. No two events have the same, also after the clock was set
+    /// back; they are due at once all the same.
+    fn event_time(&self, id: JobId, at: Timestamp) -> Timestamp {
+        at.max(self.slot(id).cursor.plus(std::time::Duration::from_micros(1)))
+    }
+
+    /// The event a job without a clock was due for has its outcome.
+    fn event_is_over(&mut self, id: JobId, fx: &mut Effects) {
+        let slot = self.slot_mut(id);
+        let job = slot.job.clone();
+        slot.next = None;
+        if matches!(job.firing, Firing::After(_)) {
+            slot.more_mut().satisfied.clear();
+            fx.commit(Change::Satisfied { job: job.name.clone(), dependencies: Vec::new() });
+        }
+    }
+
+    /// Writes down what has fallen due and is never to be decided any more, all in one row: its job was paused,
+    /// everything was held or nothing could be written until this came between.
+    pub(super) fn leave_out(&mut self, id: JobId, otherwise: Reason, now: Now, fx: &mut Effects) {
+        let slot = self.slot(id);
+        let job = slot.job.clone();
+        if !job.enabled || slot.removed {
+            return;
+        }
+        let reason = match (slot.pause(), &self.hold) {
+            (Some(_), _) => Reason::Paused,
+            (None, Some(_)) => Reason::Held,
+            (None, None) => otherwise,
+        };
+        match (&job.firing, slot.next) {
+            (Firing::Clock(schedule), _) => {
+                if let Some(fires) = schedule.fires_between(slot.anchor, slot.cursor, now.wall) {
+                    self.gap(id, &job, RunStatus::Skipped, reason, None, fires, now, fx);
+                }
+            }
+            (Firing::Startup | Firing::Shutdown | Firing::After(_), Some(at)) => {
+                let at = self.event_time(id, at);
+                let one = Fires { count: 1, first: at, last: at };
+                self.gap(id, &job, RunStatus::Skipped, reason, None, one, now, fx);
+                self.event_is_over(id, fx);
+            }
+            (Firing::Startup | Firing::Shutdown | Firing::After(_), None) => {}
+        }
     }
 
     /// Decides the fire times of a clock trigger up to now; says whether there are none left.
@@ -164,9 +206,6 @@ impl Scheduler {
             self.gap(id, job, RunStatus::Skipped, Reason::Busy, detail, one, now, fx);
             return;
         }
-        if on_busy == OnBusy::Replace {
-            self.replace(id, now, fx);
-        }
         let source = match job.firing {
             Firing::Clock(_) => Source::Schedule,
             Firing::Startup => Source::Startup,
@@ -180,11 +219,24 @@ impl Scheduler {
         self.claim(id, run, Some(fire_time), coalesced, now, fx);
     }
 
-    /// Makes a run in memory with the job's own settings.
+    /// Makes a run in memory with the job's own settings and the next free number.
     pub(super) fn new_run(&mut self, id: JobId, source: Source, due_at: Timestamp, now: Now) -> LiveRun {
+        let number = self.new_run_id();
+        self.run_of(id, number, source, due_at, now)
+    }
+
+    /// Makes a run in memory with the job's own settings.
+    pub(super) fn run_of(
+        &self,
+        id: JobId,
+        number: RunId,
+        source: Source,
+        due_at: Timestamp,
+        now: Now,
+    ) -> LiveRun {
         let job = self.slot(id).job.clone();
         LiveRun {
-            id: self.new_run_id(),
+            id: number,
             status: RunStatus::Queued,
             source,
             fire_time: None,
@@ -235,6 +287,7 @@ impl Scheduler {
             note,
             priority: run.priority,
             args: run.args.clone(),
+            forced: run.forced,
         }));
         fx.event(run_event(&run, EventKind::RunQueued, now));
         self.slot_mut(id).more_mut().open.push(run.id);
@@ -275,16 +328,6 @@ impl Scheduler {
             cursor: Some(fires.last),
         }));
         fx.event(event);
-    }
-
-    /// Ends as many runs of a job as a new one needs room for, oldest first.
-    pub(super) fn replace(&mut self, id: JobId, now: Now, fx: &mut Effects) {
-        let slot = self.slot(id);
-        let surplus = (slot.open().len() + 1).saturating_sub(slot.job.policy.max_instances as usize);
-        let oldest: Vec<RunId> = slot.open().iter().copied().take(surplus).collect();
-        for run in oldest {
-            self.end(run, Ending::Told { reason: Reason::Replaced, detail: None }, now, fx);
-        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! The job set: how it is taken in at the start, replaced at a reload, and changed job by job.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::io::{Boot, Effect, Effects, Memory, Settings};
-use super::live::{JobId, More, PoolKey, PoolState, Slot};
+use super::live::{JobId, LiveRun, More, PoolKey, PoolState, Slot};
 use super::timers::Timers;
 use super::{Gate, MonoTimer, Scheduler, WallTimer};
 use crate::core::change::{Change, Pause};
@@ -13,7 +13,7 @@ use crate::core::instant::{Now, Timestamp};
 use crate::core::job::{Command, Job, Origin, Pool, StartupScope, Work};
 use crate::core::name::Name;
 use crate::core::policy;
-use crate::core::run::{Reason, RunStatus};
+use crate::core::run::{Reason, RunStatus, Source};
 use crate::core::trigger::{Fires, Firing, Trigger};
 
 impl Scheduler {
@@ -33,6 +33,10 @@ impl Scheduler {
             degraded: false,
             gate: Gate::Open,
             stopping: None,
+            unread_gaps: 0,
+            back_to: Timestamp::MAX,
+            rewound: BTreeSet::new(),
+            absent: BTreeMap::new(),
             next_run: boot.next_run,
             boot_id: boot.boot_id,
             last: now,
@@ -55,6 +59,7 @@ impl Scheduler {
                 starting.push((id, ran_this_boot));
             }
         }
+        scheduler.absent = memory;
         scheduler.link_dependents();
         scheduler.restore_all(boot.unfinished, now, &mut fx);
         // After what was left behind: a run of a startup job that is still alive counts.
@@ -91,15 +96,16 @@ impl Scheduler {
             .map(|s| s.job.name.clone())
             .collect();
         for name in gone {
-            fx.commit(Change::Forget { job: name.clone() });
             self.take_out(&name, now, fx);
+            fx.commit(Change::Forget { job: name });
         }
         for job in jobs {
             match self.find(job.name.as_str()) {
                 Some(id) => self.swap(id, job, None, now, fx),
                 None => {
                     fx.event(job_event(now, EventKind::JobAdded, &job.name));
-                    let id = self.take_in(job, Memory::default(), now, fx);
+                    let memory = self.absent.remove(&job.name).unwrap_or_default();
+                    let id = self.take_in(job, memory, now, fx);
                     self.skip_this_boot(id, fx);
                 }
             }
@@ -128,13 +134,15 @@ impl Scheduler {
             }
             None | Some(_) => memory.pause,
         };
-        let remembers = memory.last_success.is_some() || memory.well.is_some();
+        let remembers =
+            memory.last_success.is_some() || memory.well.is_some() || memory.overdue_since.is_some();
         if pause.is_some() || !memory.satisfied.is_empty() || remembers {
             let more = slot.more_mut();
             more.pause = pause;
             more.satisfied = memory.satisfied;
             more.last_success = memory.last_success;
             more.well = memory.well;
+            more.overdue_since = memory.overdue_since;
         }
         let until = slot.pause().and_then(|pause| pause.until);
         let id = self.place(slot);
@@ -143,7 +151,7 @@ impl Scheduler {
         }
         self.find_next(id);
         self.arm(id);
-        self.arm_overdue(id, now);
+        self.arm_overdue(id);
         id
     }
 
@@ -179,6 +187,11 @@ impl Scheduler {
             fx.event(job_event(now, kind, &job.name));
         }
         let retimed = old.firing.spec() != job.firing.spec();
+        if !job.enabled {
+            self.leave_out(id, Reason::Disabled, now, fx);
+        } else if retimed {
+            self.leave_out(id, Reason::Removed, now, fx);
+        }
         self.slot_mut(id).job = job.clone();
         if retimed {
             let (cursor, anchor) = self.track(&job, job.firing.spec(), now, fx);
@@ -190,24 +203,46 @@ impl Scheduler {
             self.skip_this_boot(id, fx);
         }
         if retimed || old.enabled != job.enabled || old.firing != job.firing {
+            if job.enabled && !old.enabled && !retimed {
+                self.pass_over(id, now, fx);
+            }
             self.find_next(id);
         }
         self.arm(id);
-        self.arm_overdue(id, now);
+        self.arm_overdue(id);
         if !job.enabled {
-            self.drop_waiting(id, Reason::Disabled, now, fx);
+            self.drop_waiting(id, Reason::Disabled, true, now, fx);
         }
     }
 
-    /// Takes a job out of the set. Runs alive go on; runs that wait are skipped.
+    /// Goes on from now: a job was not due while it was disabled.
+    fn pass_over(&mut self, id: JobId, now: Now, fx: &mut Effects) {
+        let slot = self.slot_mut(id);
+        if matches!(slot.job.firing, Firing::Clock(_)) && slot.cursor < now.wall {
+            slot.cursor = now.wall;
+            fx.commit(Change::Cursor { job: slot.job.name.clone(), cursor: now.wall });
+        }
+    }
+
+    /// Takes a job out of the set. Runs alive go on, but are not tried again; runs that wait are skipped.
     pub(super) fn take_out(&mut self, name: &Name, now: Now, fx: &mut Effects) {
         let Some(id) = self.find(name.as_str()) else { return };
         fx.event(job_event(now, EventKind::JobRemoved, name));
+        self.leave_out(id, Reason::Removed, now, fx);
         let slot = self.slot_mut(id);
         slot.removed = true;
         slot.next = None;
         self.arm(id);
-        self.drop_waiting(id, Reason::Removed, now, fx);
+        self.drop_waiting(id, Reason::Removed, true, now, fx);
+        for run in self.slot(id).open().to_vec() {
+            if self
+                .runs
+                .get(&run)
+                .is_some_and(|run| run.status == RunStatus::Retrying && run.progress.is_none())
+            {
+                self.finish_unstarted(run, RunStatus::Cancelled, Reason::Removed, None, now, fx);
+            }
+        }
         self.free_if_gone(id);
     }
 
@@ -221,17 +256,17 @@ impl Scheduler {
         }
     }
 
-    /// Skips the runs of a job that have not started yet.
-    pub(super) fn drop_waiting(&mut self, id: JobId, reason: Reason, now: Now, fx: &mut Effects) {
-        let waiting: Vec<_> = self.slot(id).open().to_vec();
+    /// Skips the runs of a job that have not started yet, all of them or those that nobody asked for.
+    pub(super) fn drop_waiting(&mut self, id: JobId, reason: Reason, all: bool, now: Now, fx: &mut Effects) {
+        let waits = |run: &LiveRun| run.status == RunStatus::Queued && run.progress.is_none();
+        let mut waiting = self.slot(id).open().to_vec();
+        waiting.retain(|run| {
+            self.runs.get(run).is_some_and(|run| waits(run) && (all || run.source != Source::Manual))
+        });
+        // None of them inherits the instance of another.
+        self.slot_mut(id).more_mut().waiting.retain(|run| !waiting.contains(run));
         for run in waiting {
-            if self
-                .runs
-                .get(&run)
-                .is_some_and(|run| run.status == RunStatus::Queued && run.progress.is_none())
-            {
-                self.finish_unstarted(run, RunStatus::Skipped, reason, None, now, fx);
-            }
+            self.finish_unstarted(run, RunStatus::Skipped, reason, None, now, fx);
         }
     }
 
@@ -290,7 +325,12 @@ impl Scheduler {
 
     /// Returns the jobs of the set.
     pub(super) fn live_slots(&self) -> impl Iterator<Item = &Slot> {
-        self.by_name.values().map(|id| self.slot(*id)).filter(|slot| !slot.removed)
+        self.live_ids().map(|id| self.slot(id))
+    }
+
+    /// Returns the places of the jobs of the set.
+    pub(super) fn live_ids(&self) -> impl Iterator<Item = JobId> {
+        self.by_name.values().copied().filter(|id| !self.slot(*id).removed)
     }
 
     /// Makes a place for a job that has left the set while a run of it was alive and the daemon was not.

@@ -30,11 +30,11 @@ mod snapshot;
 mod tests;
 mod timers;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub use io::{
-    Answer, Boot, Command, Effect, Evidence, Found, FoundCommand, FutureGap, Input, Memory, PutAction,
-    RunNow, Settings, Unfinished, Wakeup,
+    Answer, Boot, Command, Effect, Evidence, Found, FoundCommand, FutureGap, Input, LeftEnding, Memory,
+    PutAction, RunNow, Settings, Unfinished, Wakeup,
 };
 pub use plan::{HookKind, HookOwner, Place, command as command_at, name as name_of};
 pub use snapshot::{JobSnapshot, JobState, PoolSnapshot, RunSnapshot};
@@ -66,6 +66,14 @@ pub struct Scheduler {
     degraded: bool,
     gate: Gate,
     stopping: Option<Stopping>,
+    /// Questions for rows of the future that the store has not answered yet.
+    unread_gaps: u32,
+    /// The earliest instant to which the clock was set back since the first of them.
+    back_to: Timestamp,
+    /// Jobs whose schedule has gone back with the clock, to be written down with the answer.
+    rewound: BTreeSet<JobId>,
+    /// What the store remembers of jobs that are not in the set: they may come back.
+    absent: BTreeMap<Name, Memory>,
     next_run: u64,
     boot_id: String,
     last: Now,
@@ -160,7 +168,8 @@ impl Scheduler {
     /// Says whether fire times are acted upon at present. While the store cannot be written nothing could be
     /// claimed; during a hold and while stopping nothing may start: what falls due then is judged afterwards.
     fn jobs_may_fall_due(&self) -> bool {
-        !self.degraded && self.hold.is_none() && self.stopping.is_none() && self.gate == Gate::Open
+        let free = !self.degraded && self.hold.is_none() && self.unread_gaps == 0;
+        free && self.stopping.is_none() && self.gate == Gate::Open
     }
 
     /// Says whether a run that is ready may start now.

@@ -2,11 +2,12 @@
 
 use std::cmp::Reverse;
 
+use super::due::busy_rule;
 use super::io::Effects;
-use super::live::{LiveRun, PoolKey, Stand};
+use super::live::{Ending, LiveRun, PoolKey, Stand};
 use super::{Scheduler, WallTimer};
 use crate::core::instant::Now;
-use crate::core::job::Grace;
+use crate::core::job::{Grace, OnBusy};
 use crate::core::policy;
 use crate::core::run::{Reason, RunId, RunStatus, Source};
 use crate::core::trigger::Firing;
@@ -15,14 +16,15 @@ impl Scheduler {
     /// Takes in the store's word on claims: durable ones may start, refused ones never were ours.
     pub(super) fn claimed(&mut self, claims: &[(RunId, bool)], now: Now, fx: &mut Effects) {
         for (id, applied) in claims {
-            if *applied {
-                if let Some(run) = self.runs.get_mut(id) {
-                    run.durable = true;
-                }
-                self.consider(*id, now, fx);
-            } else {
+            if !*applied {
                 self.forget(*id, now, fx);
+            } else if let Some(run) = self.runs.get_mut(id) {
+                run.durable = true;
             }
+        }
+        for (id, _) in claims {
+            self.replace_waiting(*id, now, fx);
+            self.consider(*id, now, fx);
         }
     }
 
@@ -58,7 +60,8 @@ impl Scheduler {
             let of_stage = self.runs.values().filter(move |run| run.stage == stage);
             of_stage.map(|run| run.id).collect::<Vec<_>>()
         };
-        let (parked, waiting) = (held_back(Stand::Parked), held_back(Stand::Instance));
+        let (mut parked, waiting) = (held_back(Stand::Parked), held_back(Stand::Instance));
+        parked.sort_by_key(|id| self.runs.get(id).map(|run| (Reverse(run.priority), run.due_at)));
         for id in parked {
             self.consider(id, now, fx);
         }
@@ -90,7 +93,7 @@ impl Scheduler {
     }
 
     fn take_instance(&mut self, id: RunId, now: Now, fx: &mut Effects) {
-        let Some(run) = self.runs.get_mut(&id) else { return };
+        let Some(run) = self.runs.get(&id) else { return };
         if run.has_instance {
             self.take_worker(id, now, fx);
             return;
@@ -98,6 +101,9 @@ impl Scheduler {
         let limit = run.job.policy.max_instances;
         let forced = run.forced;
         let name = run.job.name.clone();
+        if !forced {
+            self.replace_active(id, now, fx);
+        }
         if let Some(job) = self.by_name.get(&name).copied() {
             let more = self.slot_mut(job).more_mut();
             if more.active >= limit && !forced {
@@ -113,6 +119,35 @@ impl Scheduler {
             run.has_instance = true;
         }
         self.take_worker(id, now, fx);
+    }
+
+    /// Returns the runs of the same job that a run takes the place of, oldest first: as many as it needs room for.
+    /// It may do so only once its claim is durable, so that nothing is ended for an occurrence that had its run.
+    fn replaced_by(&self, id: RunId) -> Vec<RunId> {
+        let Some(run) = self.runs.get(&id).filter(|run| busy_rule(&run.job) == OnBusy::Replace) else {
+            return Vec::new();
+        };
+        let Some(job) = self.by_name.get(&run.job.name) else { return Vec::new() };
+        let older: Vec<RunId> =
+            self.slot(*job).open().iter().copied().take_while(|open| *open != id).collect();
+        let surplus = (older.len() + 1).saturating_sub(run.job.policy.max_instances as usize);
+        older.into_iter().take(surplus).collect()
+    }
+
+    /// Ends what a run replaces among those that have not started.
+    fn replace_waiting(&mut self, id: RunId, now: Now, fx: &mut Effects) {
+        for other in self.replaced_by(id) {
+            if self.runs.get(&other).is_some_and(|run| run.progress.is_none()) {
+                self.end(other, Ending::Told { reason: Reason::Replaced, detail: None }, now, fx);
+            }
+        }
+    }
+
+    /// Ends what a run replaces, now that it could start.
+    fn replace_active(&mut self, id: RunId, now: Now, fx: &mut Effects) {
+        for other in self.replaced_by(id) {
+            self.end(other, Ending::Told { reason: Reason::Replaced, detail: None }, now, fx);
+        }
     }
 
     fn take_worker(&mut self, id: RunId, now: Now, fx: &mut Effects) {

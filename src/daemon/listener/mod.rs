@@ -28,7 +28,7 @@ pub use access::Peer;
 use connection::Connection;
 use reply::Outgoing;
 pub use reply::{Gone, ReplyHandle};
-pub use socket::{BindError, raise_descriptor_limit};
+pub use socket::BindError;
 
 /// How many requests wait for the event loop; further ones wait in their connections.
 const WAITING_REQUESTS: usize = 64;

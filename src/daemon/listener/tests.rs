@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,7 +12,7 @@ use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
 use super::access::{Access, Peer};
-use super::{Gone, Incoming, Limits, Listener, raise_descriptor_limit};
+use super::{Gone, Incoming, Limits, Listener};
 use crate::client::{CallError, Client, ClientError};
 use crate::protocol::error::ServiceError;
 use crate::protocol::reply::{Done, Names};
@@ -341,7 +342,8 @@ async fn one_client_too_many_is_told_so() {
 #[tokio::test]
 async fn a_thousand_clients_are_served_at_once() {
     // Both ends of a thousand connections are in this process.
-    raise_descriptor_limit().unwrap();
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
     let service = service(Limits { clients: 1_000, ..limits() });
     let mut clients = Vec::new();
     for _ in 0..1_000 {

@@ -1,8 +1,10 @@
 -- Schema 1. Instants are integers: microseconds since 1970-01-01T00:00:00Z. Words are those of the JSON output.
 
 -- The ledger: one row for each run, and one for each stretch of fire times that led to none.
--- A row is final exactly when it has finished_at. A row for several fire times has the last of them in
--- fire_time and the first in first_fire_time. AUTOINCREMENT: a number is never given out twice.
+-- A row is final exactly when it has finished_at. A row for a stretch has its last fire time in fire_time and
+-- the first in first_fire_time, and stands for those between them that have no row of their own. A row with
+-- ending_at and no finished_at is being brought to its end, and reason and detail say why.
+-- AUTOINCREMENT: a number is never given out twice.
 CREATE TABLE runs (
     run_id INTEGER PRIMARY KEY AUTOINCREMENT,
     job TEXT NOT NULL,
@@ -31,6 +33,8 @@ CREATE TABLE runs (
     note TEXT,
     priority INTEGER NOT NULL DEFAULT 0,
     args TEXT,
+    forced INTEGER NOT NULL DEFAULT 0,
+    ending_at INTEGER,
     cpu_user_us INTEGER,
     cpu_system_us INTEGER,
     peak_memory INTEGER,
@@ -45,8 +49,8 @@ CREATE INDEX runs_job_outcome ON runs (job, status, queued_at) WHERE finished_at
 CREATE INDEX runs_outcome ON runs (status, queued_at) WHERE finished_at IS NOT NULL;
 -- What is not over: a handful of rows.
 CREATE INDEX runs_open ON runs (status, job) WHERE finished_at IS NULL;
--- Rows that stand for several fire times, to find the one that covers an instant.
-CREATE INDEX runs_ranges ON runs (job, fire_time, first_fire_time) WHERE occurrences > 1;
+-- Rows that stand for a stretch of fire times, to find the one that covers an instant.
+CREATE INDEX runs_ranges ON runs (job, fire_time, first_fire_time) WHERE first_fire_time IS NOT NULL;
 -- Fire times without a run, to find those in the future after the clock was set back.
 CREATE INDEX runs_gaps ON runs (fire_time) WHERE status IN ('missed', 'skipped');
 
@@ -73,19 +77,22 @@ CREATE TABLE counts (
     PRIMARY KEY (job, status)
 ) STRICT, WITHOUT ROWID;
 
--- What is remembered of a job from one start of the daemon to the next.
+-- What is remembered of a job from one start of the daemon to the next. Rows after tracked_after are about the
+-- trigger and the origin of intervals that the job has now; others may be about earlier ones.
 CREATE TABLE jobs (
     name TEXT PRIMARY KEY,
     cursor INTEGER,
     anchor INTEGER,
     trigger_spec TEXT,
+    tracked_after INTEGER NOT NULL DEFAULT 0,
     paused_at INTEGER,
     paused_until INTEGER,
     pause_reason TEXT,
     satisfied TEXT,
     startup_boot TEXT,
     last_success INTEGER,
-    well INTEGER
+    well INTEGER,
+    overdue_since INTEGER
 ) STRICT, WITHOUT ROWID;
 
 -- Jobs that were added by command, as TOML fragments.

@@ -43,7 +43,7 @@ fn wreck() -> Wreck {
 }
 
 fn wait_for_ticks(sandbox: &Sandbox, count: usize) {
-    let mut events = sandbox.follow(["events", "-f", "--json", "--only", "run.succeeded"]);
+    let mut events = sandbox.events(["--json", "--only", "run.succeeded"]);
     for _ in 0..count {
         events.until(&["\"tick\""]);
     }

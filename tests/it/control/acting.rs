@@ -23,7 +23,7 @@ every = "1d"
 
 /// Waits until the daemon has started the witness so many times more: whatever else was due by then was decided.
 fn wait_for_starts(sandbox: &Sandbox, times: usize) {
-    let mut events = sandbox.follow(["events", "-f", "witness", "--only", "run.started"]);
+    let mut events = sandbox.events(["witness", "--only", "run.started"]);
     for _ in 0..times {
         events.until(&["run.started"]);
     }
@@ -56,7 +56,7 @@ fn what_is_paused_does_not_start_and_the_ledger_says_why() {
     daemon.kill();
     let _daemon = sandbox.daemon();
     assert_eq!(sandbox.ok(["list", "--state", "paused", "--quiet"]), "tick\n", "a pause outlives the daemon");
-    let mut events = sandbox.follow(["events", "-f", "tick", "--only", "run.started"]);
+    let mut events = sandbox.events(["tick", "--only", "run.started"]);
     assert_eq!(sandbox.ok(["resume", "tick"]), "resumed tick\n");
     events.until(&["tick"]);
     let rows = sandbox.json(["history", "tick", "--status", "skipped", "--json"]);
@@ -72,7 +72,7 @@ fn what_is_paused_does_not_start_and_the_ledger_says_why() {
 fn a_pause_ends_by_itself() {
     let sandbox = Sandbox::with_jobs(JOBS);
     let _daemon = sandbox.daemon();
-    let mut events = sandbox.follow(["events", "-f", "tick", "--only", "job.resumed,run.started"]);
+    let mut events = sandbox.events(["tick", "--only", "job.resumed,run.started"]);
     sandbox.ok(["pause", "tick", "--until", "2s"]);
     events.until(&["job.resumed"]);
     events.until(&["run.started"]);
@@ -84,12 +84,12 @@ fn catching_up_runs_once_for_what_fell_due() {
     let _daemon = sandbox.daemon();
     sandbox.ok(["pause", "tick"]);
     wait_for_starts(&sandbox, 3);
-    let mut events = sandbox.follow(["events", "-f", "tick", "--only", "run.succeeded", "--json"]);
+    let mut events = sandbox.events(["tick", "--only", "run.succeeded", "--json"]);
     sandbox.ok(["resume", "tick", "--catch-up"]);
     let event: serde_json::Value = serde_json::from_str(&events.until(&["tick"])).expect("JSON lines");
-    let run = event["run_id"].to_string();
+    let run = event["run_id"].as_u64();
     let rows = sandbox.json(["history", "tick", "--json"]);
-    let row = rows.as_array().and_then(|rows| rows.iter().find(|row| row["run_id"].to_string() == run));
+    let row = rows.as_array().and_then(|rows| rows.iter().find(|row| row["run_id"].as_u64() == run));
     assert!(row.is_some_and(|row| row["coalesced"].as_u64() >= Some(1)), "{rows}");
 }
 
@@ -109,7 +109,7 @@ fn a_hold_stops_everything_and_outlives_the_daemon() {
     daemon.kill();
     let _daemon = sandbox.daemon();
     assert_eq!(sandbox.json(["status", "--json"])["held"]["reason"], "the move");
-    let mut events = sandbox.follow(["events", "-f", "--only", "daemon.released,run.started"]);
+    let mut events = sandbox.events(["--only", "daemon.released,run.started"]);
     sandbox.ok(["release"]);
     events.until(&["daemon.released"]);
     events.until(&["run.started", "tick"]);

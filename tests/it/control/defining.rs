@@ -63,13 +63,13 @@ fn every_kind_of_flag_becomes_a_key() {
         "pool": "io", "priority": -5, "grace": "1h", "coalesce": false, "on_busy": "queue", "max_instances": 2,
         "timeout_ms": 7_200_000, "retries": 3, "tags": ["nightly", "off-site"], "meta": {"owner": "ops"},
         "description": "all of it", "command": "echo '$A' 'it'\\''s'",
-        "trigger": {
-            "kind": "cron", "spec": "30 2 * * *", "timezone": "Europe/Berlin", "description": "At 02:30"
-        },
     });
     for (key, value) in expected.as_object().expect("an object") {
         assert_eq!(&job[key], value, "{key}");
     }
+    let trigger = &job["trigger"];
+    assert_eq!((&trigger["kind"], &trigger["spec"]), (&"cron".into(), &"30 2 * * *".into()));
+    assert_eq!(trigger["timezone"], "Europe/Berlin");
 }
 
 #[test]
@@ -146,6 +146,32 @@ fn wrong_definitions_are_shown_with_their_place() {
     error: the definition does not load: 1 error
     "###);
     assert_eq!(sandbox.ok(["list", "--quiet"]), "declared\n");
+}
+
+#[test]
+fn words_without_their_mark_are_explained() {
+    let sandbox = Sandbox::with_jobs(JOBS);
+    insta::assert_snapshot!(sandbox.run(["add", "a", "--every", "1h", "echo", "hi"]), @r"
+    exit 2
+    --- stderr
+    error: unexpected argument 'echo' found
+
+      tip: a command and its arguments come last, after `--`
+
+    Usage: jobctl add [OPTIONS] <NAME> [-- <CMD>...]
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(sandbox.run(["show"]), @r"
+    exit 2
+    --- stderr
+    error: the following required arguments were not provided:
+      <JOB|RUN>
+
+    Usage: jobctl show <JOB|RUN>
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
@@ -248,7 +274,7 @@ fn a_broken_job_is_shown_and_heals() {
     assert!(next.starts_with("exit 2\n") && next.contains("there is no job \"base\""), "{next}");
     sandbox.ok(["add", "base", "--every", "1h", "--", "true"]);
     assert_eq!(sandbox.json(["show", "late", "--json"])["state"], "scheduled");
-    let mut events = sandbox.follow(["events", "-f", "late", "--only", "run.succeeded"]);
+    let mut events = sandbox.events(["late", "--only", "run.succeeded"]);
     sandbox.ok(["run-now", "base", "--wait"]);
     events.until(&["late"]);
 }

@@ -16,7 +16,7 @@ fn garbage_is_answered_and_harms_nobody() {
         stream.read_to_end(&mut answer).expect("the daemon hangs up");
         assert!(String::from_utf8_lossy(&answer).contains("InvalidFrame"), "{answer:?}");
     }
-    let mut events = sandbox.follow(["events", "-f", "--json"]);
+    let mut events = sandbox.events(["--json"]);
     let shown = sandbox.output_with_input(["remove", "--all"], "no\n");
     assert!(!shown.status.success(), "{}", sandbox.shown(&shown));
     sandbox.ok(["hold"]);

@@ -1,5 +1,8 @@
 //! Events, past and to come; output as it is written.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use serde_json::Value;
 
 use crate::harness::Sandbox;
@@ -49,8 +52,8 @@ fn a_stream_goes_on_without_a_gap_over_a_restart() {
 fn events_are_chosen_by_name_and_job() {
     let sandbox = Sandbox::with_jobs(JOBS);
     let daemon = sandbox.daemon();
-    let mut failed = sandbox.follow(["events", "-f", "--only", "run.failed,job.*", "--json"]);
-    let mut of_job = sandbox.follow(["events", "-f", "other", "--json"]);
+    let mut failed = sandbox.events(["--only", "run.failed,job.*", "--json"]);
+    let mut of_job = sandbox.events(["other", "--json"]);
     sandbox.ok(["status"]);
     sandbox.output(["run-now", "other", "--wait"]);
     sandbox.ok(["pause", "other"]);
@@ -83,4 +86,26 @@ fn output_is_followed_as_it_is_written_and_ends_with_the_run() {
     assert_eq!(output.end(), (Some(0), vec!["grün 2".to_owned(), "grün 3".to_owned()]));
     assert_eq!(sandbox.ok(["logs", "drip", "-n", "1"]), "grün 3\n");
     assert_eq!(sandbox.json(["logs", "drip", "--json"])["text"], "grün 1\ngrün 2\ngrün 3\n");
+}
+
+#[test]
+fn a_stream_ends_when_its_reader_goes() {
+    let sandbox =
+        Sandbox::with_jobs("[jobs.quiet]\ncommand = \"echo begun; exec sleep 1000\"\nevery = \"1d\"\n");
+    let _daemon = sandbox.daemon();
+    sandbox.ok(["run-now", "quiet"]);
+    for args in [
+        &["events", "-f", "--after", "0"][..],
+        &["logs", "-f", "quiet"],
+        &["run-now", "quiet", "--force", "--follow"],
+    ] {
+        // Nothing more is ever written: that the reader has gone must be noticed all the same.
+        let mut command = sandbox.command(args);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it can be run");
+        let mut first = String::new();
+        let stdout = child.stdout.take().expect("a pipe");
+        BufReader::new(stdout).read_line(&mut first).expect("a first line");
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(sandbox.shown(&output), "exit 0\n", "{args:?}");
+    }
 }

@@ -10,7 +10,7 @@ fn calls(line: &str) -> Vec<Vec<String>> {
     let mut word: Option<String> = None;
     let mut redirected = false;
     let mut chars = line.chars().peekable();
-    let mut end = |word: &mut Option<String>, commands: &mut Vec<Vec<String>>, redirected: &mut bool| {
+    let end = |word: &mut Option<String>, commands: &mut Vec<Vec<String>>, redirected: &mut bool| {
         if let Some(word) = word.take()
             && !std::mem::take(redirected)
             && let Some(command) = commands.last_mut()

@@ -4,7 +4,6 @@ use std::process::Command;
 
 use jobctl::core::run::{Reason, RunStatus};
 
-use super::examples::Daemon;
 use super::{blocks, read};
 use crate::harness::Sandbox;
 
@@ -37,13 +36,13 @@ fn the_tour_can_be_walked() {
     let (before, after) = script.split_once("jobctl run &\n").expect("the tour starts a daemon");
     let sandbox = Sandbox::new();
     walk(&sandbox, before);
-    let mut command = sandbox.command(["run"]);
-    command.env("JOBCTL_CONFIG", sandbox.path("tour/jobs.toml"));
-    command.env("JOBCTL_STATE_DIR", sandbox.path("tour/state"));
-    let daemon = Daemon::start(&sandbox, command);
+    let daemon = sandbox.daemon_with(|command| {
+        command.env("JOBCTL_CONFIG", sandbox.path("tour/jobs.toml"));
+        command.env("JOBCTL_STATE_DIR", sandbox.path("tour/state"));
+    });
     let surroundings: String = before.lines().filter(|line| line.starts_with("export ")).collect();
     walk(&sandbox, &format!("{surroundings}\ncd ~/tour\n{after}"));
-    daemon.has_stopped();
+    assert!(daemon.wait().success());
     assert!(sandbox.path("tour/accounts.tgz").exists(), "the backup was tried");
 }
 

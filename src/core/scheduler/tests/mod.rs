@@ -6,6 +6,7 @@ mod clock;
 mod due;
 mod ends;
 mod overlap;
+mod promise;
 mod restart;
 mod restored;
 
@@ -13,8 +14,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Answer, Boot, Command, Effect, Input, Memory, Place, Scheduler, Settings};
-use crate::core::change::{Change, Finish, Gap};
+use super::{Answer, Boot, Command, Effect, FutureGap, Input, Memory, Place, Scheduler, Settings};
+use crate::core::change::{Change, Finish, Gap, Retraction};
 use crate::core::civil::Zone;
 use crate::core::cron::{Cron, DstRules, Parsed};
 use crate::core::event::EventKind;
@@ -77,6 +78,9 @@ pub(super) struct World {
     /// False: the store says nothing of claims until the test does.
     pub(super) store_answers: bool,
     pub(super) unanswered: Vec<RunId>,
+    /// False: questions for rows of the future wait for the test.
+    pub(super) answers_gaps: bool,
+    gap_questions: Vec<Timestamp>,
 }
 
 impl World {
@@ -115,6 +119,8 @@ impl World {
             starts_fail: false,
             store_answers: true,
             unanswered: Vec::new(),
+            answers_gaps: true,
+            gap_questions: Vec::new(),
         };
         world.carry_out(effects);
         world
@@ -143,6 +149,9 @@ impl World {
                             continue;
                         }
                     }
+                    if let Change::Retract { rows, .. } = &change {
+                        self.retract(rows);
+                    }
                     self.ledger.push(change);
                 }
                 Effect::Spawn { run, place } if self.starts_fail => {
@@ -158,10 +167,11 @@ impl World {
                 Effect::Signal { run, signal, .. } => self.signals.push((run, signal)),
                 Effect::Answer(answer) => self.answers.push(answer),
                 Effect::Exit => self.exited = true,
-                Effect::Sweep { .. }
-                | Effect::ReadOutput { .. }
-                | Effect::FindFutureGaps { .. }
-                | Effect::Forget { .. } => {}
+                Effect::FindFutureGaps { after } if self.answers_gaps => {
+                    inputs.push(Input::FutureGaps(self.future_gaps(after)));
+                }
+                Effect::FindFutureGaps { after } => self.gap_questions.push(after),
+                Effect::Sweep { .. } | Effect::ReadOutput { .. } | Effect::Forget { .. } => {}
             }
         }
         for input in inputs {
@@ -173,6 +183,39 @@ impl World {
             }
         } else {
             self.unanswered.extend(claims.into_iter().map(|(run, _)| run));
+        }
+    }
+
+    /// Answers the questions for rows of the future that have waited.
+    pub(super) fn answer_gaps(&mut self) {
+        for after in std::mem::take(&mut self.gap_questions) {
+            self.handle(Input::FutureGaps(self.future_gaps(after)));
+        }
+    }
+
+    fn future_gaps(&self, after: Timestamp) -> Vec<FutureGap> {
+        let gaps = self.gaps().into_iter().filter(|gap| gap.last > after);
+        let gap = |gap: &Gap| FutureGap {
+            run: gap.run,
+            job: gap.job.clone(),
+            first: gap.first,
+            last: gap.last,
+            count: gap.count,
+        };
+        gaps.map(gap).collect()
+    }
+
+    fn retract(&mut self, rows: &[Retraction]) {
+        for row in rows {
+            self.ledger.retain_mut(|change| match change {
+                Change::Gap(gap) if gap.run == row.run => {
+                    if let Some((last, count)) = row.remains {
+                        (gap.last, gap.count) = (last, count);
+                    }
+                    row.remains.is_some()
+                }
+                _ => true,
+            });
         }
     }
 
