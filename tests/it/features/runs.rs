@@ -170,7 +170,7 @@ fn three_retries_back_off_also_over_a_kill_of_the_daemon() {
     );
     let all = events(&sandbox);
     let of_run: Vec<&Value> = all.iter().filter(|event| event["job"] == "a").collect();
-    assert!(of_run.iter().all(|event| event["run_id"].to_string() == run), "one run");
+    assert!(of_run.iter().all(|event| event["run_id"].as_u64() == run.parse().ok()), "one run");
     let attempts: Vec<&Value> = of_run.iter().skip(1).map(|event| &event["attempt"]).collect();
     assert_eq!(attempts, [1, 1, 2, 2, 3, 3, 4, 4]);
     // From each failure to the next start: never less than the delay, which doubles.
