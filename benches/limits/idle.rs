@@ -74,7 +74,10 @@ fn every_second(form: Form, directory: &Path) -> Outcome<()> {
     let busy = Place::new(directory.join("busy"), &(yearly_jobs() + &job))?;
     let daemon = busy.daemon()?;
     let rounds = form.pick(11, 61);
-    // Its start has left it some work, and perhaps a late job: what follows is the daily grind.
+    // After its first run it looks through all histories once: what follows is the daily grind.
+    while fs::metadata(&ours).map_or(0, |file| file.len()) == 0 {
+        thread::sleep(Duration::from_millis(10));
+    }
     daemon.cpu_at_rest()?;
     let cpu = daemon.cpu()?;
     fs::write(&ours, "")?;

@@ -101,7 +101,10 @@ fn facts(loads: &[Load], count: usize, seconds: f64, text: usize) {
     let each = |figure: f64| figure / count as f64;
     let times = resident / text as f64;
     table::fact("  time a job", &format!("{:.1} us", each(seconds) * 1e6));
-    table::fact("  resident memory a job", &format!("{:.0} B, {times:.1} x its text", each(resident)));
+    table::fact(
+        "  resident memory a job, the fixed part included",
+        &format!("{:.0} B, {times:.1} x its text", each(resident)),
+    );
     table::fact("  peak of the process while loading", &format!("{:.1} MiB", peak / f64::from(1 << 20)));
 }
 
