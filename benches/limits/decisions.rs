@@ -43,7 +43,7 @@ const STAGES: [Stage; 3] = [
 pub(crate) fn section(form: Form) -> Outcome<()> {
     let limit = "a B-tree of as many deadlines, the first taken out and put in again a minute later";
     table::section("Decisions of the scheduler, for each run", limit);
-    for count in [1_000, 100_000] {
+    for count in [5_000, 100_000] {
         let mut clockwork = Clockwork::new(count, count)?;
         let mut queue = Queue::new(count);
         for (stage, figure) in STAGES {
