@@ -100,7 +100,6 @@ impl Clockwork {
             next_run: 1,
             boot_id: String::new(),
             starting: true,
-            restored: None,
         };
         let now = Now { wall: START, mono: Monotonic::from_duration(Duration::ZERO) };
         let (scheduler, _) = Scheduler::new(boot, now);

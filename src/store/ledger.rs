@@ -14,18 +14,14 @@ fn applied_if(written: bool) -> Outcome {
     if written { Outcome::Applied } else { Outcome::Refused }
 }
 
-/// Says whether the ledger has a row for a fire time, its own or one that stands for several.
-fn has_row(w: &Writing<'_>, job: &Name, fire_time: Timestamp) -> Result<bool, rusqlite::Error> {
-    Ok(has_own_row(w, job, fire_time)? || is_covered(w, job, fire_time)?)
-}
-
 fn has_own_row(w: &Writing<'_>, job: &Name, fire_time: Timestamp) -> Result<bool, rusqlite::Error> {
     let sql = "SELECT 1 FROM runs WHERE job = ?1 AND fire_time = ?2";
     let found = w.prepare(sql)?.query_row(params![job.as_str(), fire_time.as_micros()], |_| Ok(()));
     Ok(found.optional()?.is_some())
 }
 
-/// Says whether a row that stands for a stretch covers a fire time and ends after it.
+/// Says whether a row that stands for a stretch covers a fire time and ends after it. Of a row of its own the unique
+/// index knows.
 fn is_covered(w: &Writing<'_>, job: &Name, fire_time: Timestamp) -> Result<bool, rusqlite::Error> {
     let sql = "SELECT 1 FROM runs INDEXED BY runs_ranges
         WHERE first_fire_time IS NOT NULL AND job = ?1 AND fire_time > ?2 AND first_fire_time <= ?2 LIMIT 1";
@@ -44,7 +40,7 @@ fn taken(w: &Writing<'_>, job: &Name, first: Timestamp, last: Timestamp) -> Resu
 
 pub(super) fn claim(w: &mut Writing<'_>, claim: &Claim) -> Written {
     let taken = match claim.fire_time {
-        Some(fire_time) => has_row(w, &claim.job, fire_time)?,
+        Some(fire_time) => is_covered(w, &claim.job, fire_time)?,
         None => false,
     };
     let sql =
