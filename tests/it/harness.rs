@@ -183,8 +183,9 @@ impl Sandbox {
         // Nothing has happened yet where there is no line.
         let last: serde_json::Value = serde_json::from_slice(&last.stdout).unwrap_or_default();
         let after = last["seq"].as_u64().unwrap_or(0).to_string();
-        let follow = ["events", "-f", "--after", &after].map(ToOwned::to_owned);
-        self.follow(follow.into_iter().chain(args.into_iter().map(ToOwned::to_owned)))
+        let after = format!("--after={after}");
+        let first = ["events", "-f", &after].into_iter().map(ToOwned::to_owned);
+        self.follow(first.chain(args.into_iter().map(ToOwned::to_owned)))
     }
 
     /// Starts the binary and reads its standard output line by line as it comes.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use jobctl::core::change::{Change, Claim, Gap, StepRecord};
+use jobctl::core::change::{Change, Claim, Finish, Gap, StepRecord};
 use jobctl::core::event::EventKind;
 use jobctl::core::instant::Timestamp;
 use jobctl::core::name::Name;
@@ -57,21 +57,7 @@ impl Ledger {
             Change::Started { run, .. } | Change::Retrying { run, .. } | Change::Ending { run, .. } => {
                 return self.move_on(*run, change);
             }
-            Change::Finished(finish) => {
-                let Some(row) = self.open_row(finish.run) else {
-                    unwritten.insert(finish.run);
-                    return Outcome::Refused;
-                };
-                row.status = finish.status;
-                row.reason = finish.reason;
-                row.finished_at = Some(finish.at);
-                row.retry_at = None;
-                let (job, well) = (row.job.clone(), finish.status == RunStatus::Succeeded);
-                if let Some(memory) = self.jobs.get_mut(&job).filter(|_| counts(finish.status)) {
-                    memory.well = Some(well);
-                    memory.last_success = if well { Some(finish.at) } else { memory.last_success };
-                }
-            }
+            Change::Finished(finish) => return self.finished(finish, unwritten),
             Change::Cursor { job, cursor } => self.memory(job).cursor = Some(*cursor),
             Change::Track { job, cursor, anchor, trigger } => {
                 let memory = self.memory(job);
@@ -112,6 +98,23 @@ impl Ledger {
                 steps.push(step.clone());
             }
             Change::Revision(_) | Change::Notify(_) | Change::RestoreSettled => {}
+        }
+        Outcome::Applied
+    }
+
+    fn finished(&mut self, finish: &Finish, unwritten: &mut HashSet<RunId>) -> Outcome {
+        let Some(row) = self.open_row(finish.run) else {
+            unwritten.insert(finish.run);
+            return Outcome::Refused;
+        };
+        row.status = finish.status;
+        row.reason = finish.reason;
+        row.finished_at = Some(finish.at);
+        row.retry_at = None;
+        let (job, well) = (row.job.clone(), finish.status == RunStatus::Succeeded);
+        if let Some(memory) = self.jobs.get_mut(&job).filter(|_| counts(finish.status)) {
+            memory.well = Some(well);
+            memory.last_success = if well { Some(finish.at) } else { memory.last_success };
         }
         Outcome::Applied
     }

@@ -6,7 +6,7 @@ use crate::harness::{Sandbox, package};
 
 /// Waits until each of these jobs has succeeded.
 fn await_success(sandbox: &Sandbox, jobs: &[&str]) {
-    let mut events = sandbox.follow(["events", "-f", "--after", "0", "--only", "run.succeeded", "--json"]);
+    let mut events = sandbox.follow(["events", "-f", "--since", "1h", "--only", "run.succeeded", "--json"]);
     let mut missing: BTreeSet<&str> = jobs.iter().copied().collect();
     while !missing.is_empty() {
         let line = events.until(&["run.succeeded"]);
