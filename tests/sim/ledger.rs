@@ -54,31 +54,8 @@ impl Ledger {
         match change {
             Change::Claim(claim) => return self.claim(claim, unwritten),
             Change::Gap(gap) => self.gap(gap, unwritten),
-            Change::Started { run, attempt, at, process } => {
-                let boot_id = self.boot_id.clone();
-                let Some(row) = self.open_row(*run) else { return Outcome::Refused };
-                row.status = RunStatus::Running;
-                row.attempt = *attempt;
-                row.started_at = row.started_at.or(Some(*at));
-                row.process = *process;
-                row.boot_id = Some(boot_id);
-                row.retry_at = None;
-                row.reason = row.reason.filter(|_| row.ending_at.is_some());
-            }
-            Change::Retrying { run, attempt, retry_at, reason, .. } => {
-                let Some(row) = self.open_row(*run) else { return Outcome::Refused };
-                row.status = RunStatus::Retrying;
-                row.attempt = *attempt;
-                row.retry_at = Some(*retry_at);
-                row.reason = Some(*reason);
-                row.ending_at = None;
-            }
-            Change::Ending { run, reason, at, .. } => {
-                let Some(row) = self.open_row(*run).filter(|row| row.ending_at.is_none()) else {
-                    return Outcome::Refused;
-                };
-                row.reason = Some(*reason);
-                row.ending_at = Some(*at);
+            Change::Started { run, .. } | Change::Retrying { run, .. } | Change::Ending { run, .. } => {
+                return self.move_on(*run, change);
             }
             Change::Finished(finish) => return self.finished(finish, unwritten),
             Change::Cursor { job, cursor } => self.memory(job).cursor = Some(*cursor),
@@ -149,6 +126,36 @@ impl Ledger {
 
     fn open_row(&mut self, run: RunId) -> Option<&mut RunRow> {
         self.rows.get_mut(&run).filter(|row| row.finished_at.is_none())
+    }
+
+    /// Writes how far a run has come.
+    fn move_on(&mut self, run: RunId, change: &Change) -> Outcome {
+        let boot_id = self.boot_id.clone();
+        let Some(row) = self.open_row(run) else { return Outcome::Refused };
+        match change {
+            Change::Started { attempt, at, process, .. } => {
+                row.status = RunStatus::Running;
+                row.attempt = *attempt;
+                row.started_at = row.started_at.or(Some(*at));
+                row.process = *process;
+                row.boot_id = Some(boot_id);
+                row.retry_at = None;
+                row.reason = row.reason.filter(|_| row.ending_at.is_some());
+            }
+            Change::Retrying { attempt, retry_at, reason, .. } => {
+                row.status = RunStatus::Retrying;
+                row.attempt = *attempt;
+                row.retry_at = Some(*retry_at);
+                row.reason = Some(*reason);
+                row.ending_at = None;
+            }
+            Change::Ending { reason, at, .. } if row.ending_at.is_none() => {
+                row.reason = Some(*reason);
+                row.ending_at = Some(*at);
+            }
+            _ => return Outcome::Refused,
+        }
+        Outcome::Applied
     }
 
     fn claim(&mut self, claim: &Claim, unwritten: &mut HashSet<RunId>) -> Outcome {

@@ -151,7 +151,7 @@ fn three_retries_back_off_also_over_a_kill_of_the_daemon() {
     );
     let daemon = sandbox.daemon();
     let mut diary = Diary::of(&sandbox, &["a"]);
-    let run = run_now(&sandbox, ["a"]);
+    let run: u64 = run_now(&sandbox, ["a"]).parse().expect("a number");
     diary.until("a run.retrying");
     diary.until("a run.retrying");
     daemon.kill();
@@ -170,7 +170,7 @@ fn three_retries_back_off_also_over_a_kill_of_the_daemon() {
     );
     let all = events(&sandbox);
     let of_run: Vec<&Value> = all.iter().filter(|event| event["job"] == "a").collect();
-    assert!(of_run.iter().all(|event| event["run_id"].as_u64() == run.parse().ok()), "one run");
+    assert!(of_run.iter().all(|event| event["run_id"] == run), "one run");
     let attempts: Vec<&Value> = of_run.iter().skip(1).map(|event| &event["attempt"]).collect();
     assert_eq!(attempts, [1, 1, 2, 2, 3, 3, 4, 4]);
     // From each failure to the next start: never less than the delay, which doubles.
@@ -185,7 +185,7 @@ fn three_retries_back_off_also_over_a_kill_of_the_daemon() {
     let row = &rows(&sandbox, "a")[0];
     assert_eq!((&row["attempt"], &row["exit_code"]), (&4.into(), &75.into()));
     assert_eq!(steps(row).len(), 4);
-    assert_eq!(run_now(&sandbox, ["a"]), (run.parse::<u64>().expect("a number") + 1).to_string(), "no holes");
+    assert_eq!(run_now(&sandbox, ["a"]), (run + 1).to_string(), "no holes");
 }
 
 #[test]
