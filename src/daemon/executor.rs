@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::clock;
 use super::keeper::Keeper;
 use super::views::zone_of;
 use crate::core::civil::Zone;
@@ -80,6 +81,7 @@ impl Executor {
         let (adopted, ends) = mpsc::unbounded_channel();
         let mut spawner = Spawner::new()?;
         spawner.raise_open_files();
+        spawner.reckon_start_times(clock::since_boot);
         let executor = Executor {
             spawner,
             reaper: Reaper::default(),

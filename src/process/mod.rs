@@ -33,6 +33,7 @@ mod error;
 mod limits;
 mod memory;
 mod procfs;
+mod reckoning;
 mod trust;
 
 pub use adopt::{
