@@ -5,4 +5,5 @@ mod cli;
 mod control;
 mod docs;
 mod harness;
+mod kill;
 mod tidy;
