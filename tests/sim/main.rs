@@ -125,21 +125,22 @@ fn come_to_rest(world: &mut World) {
     if let Some(daemon) = &mut world.daemon {
         daemon.busy_until = time;
     }
-    let until = time + 13 * MINUTE;
-    let mut said = 0;
+    let mut until = time + 13 * MINUTE;
+    let mut told = false;
     while world.oracle.complaints.is_empty() {
         if world.daemon.is_none() {
             world.boot();
-            said = 0;
+            until = world.machine.time + 13 * MINUTE;
+            told = false;
         }
-        if said == 0 {
-            said = 1;
+        if !told {
+            told = true;
             script::tell(world, Command::Release);
             for job in world.oracle.known.keys().cloned().collect::<Vec<_>>() {
                 script::tell(world, Command::Resume { job, catch_up: false });
             }
         }
-        if !advance(world, until) {
+        if !advance(world, until) && world.daemon.is_some() {
             break;
         }
     }

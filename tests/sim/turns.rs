@@ -69,7 +69,8 @@ impl World {
                     self.daemon().mail.push((at, Mail::Output(run)));
                 }
                 Effect::FindFutureGaps { after } => {
-                    self.oracle.coverage.set_back_to(after, &self.ledger);
+                    let decisions = self.oracle.decisions;
+                    self.oracle.coverage.set_back_to(after, decisions, &self.ledger);
                     let at = time + self.rng.below(SECOND / 4);
                     self.daemon().mail.push((at, Mail::FutureGaps(after)));
                 }
