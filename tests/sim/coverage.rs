@@ -204,12 +204,14 @@ impl Coverage {
         for (job, stretches) in &self.stretches {
             for stretch in stretches {
                 let cursor = || ledger.jobs.get(job).and_then(|memory| memory.cursor).unwrap_or(stretch.from);
-                let through = match stretch.until {
-                    Some(until) => until,
-                    None if known.contains_key(job) => {
-                        now.minus(stretch.schedule.jitter + Duration::from_secs(2))
-                    }
-                    None => cursor(),
+                let jitter = known.get(job).map(|job| match &job.firing {
+                    Firing::Clock(schedule) => schedule.jitter,
+                    Firing::Startup | Firing::Shutdown | Firing::After(_) => Duration::ZERO,
+                });
+                let through = match (stretch.until, jitter) {
+                    (Some(until), _) => until,
+                    (None, Some(jitter)) => now.minus(jitter + Duration::from_secs(2)),
+                    (None, None) => cursor(),
                 };
                 complaints.extend(walk(job, stretch, through, ledger).err());
             }
