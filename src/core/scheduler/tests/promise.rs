@@ -129,14 +129,16 @@ fn t9_a_row_of_an_earlier_trigger_is_cut_by_its_share_of_time() {
 }
 
 #[test]
-fn t9_a_removed_job_keeps_its_rows() {
-    let mut world = World::new(vec![job("a", cron("* * * * *"), |_| {})]);
-    hold(&mut world);
-    world.pass(HOUR);
-    reload(&mut world, Vec::new());
-    set(&mut world, false, HOUR / 2);
-    assert_eq!(gaps(&world).len(), 1);
-    assert_eq!(gaps(&world)[0].3, 60);
+fn t9_rows_of_the_clock_are_cut_also_where_the_job_follows_it_no_longer() {
+    for (jobs, expected) in [(vec![job("a", Firing::Shutdown, |_| {})], 28..=31), (Vec::new(), 60..=60)] {
+        let mut world = World::new(vec![job("a", cron("* * * * *"), |_| {})]);
+        hold(&mut world);
+        world.pass(HOUR);
+        reload(&mut world, jobs);
+        set(&mut world, false, HOUR / 2);
+        assert_eq!(gaps(&world).len(), 1);
+        assert!(expected.contains(&gaps(&world)[0].3), "a removed job is not due again and keeps its rows");
+    }
 }
 
 #[test]
