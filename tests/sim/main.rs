@@ -9,24 +9,28 @@
 #![cfg(test)]
 
 mod coverage;
+mod disk;
 mod jobs;
 mod ledger;
+mod life;
 mod machine;
 mod oracle;
 mod rng;
 mod script;
 mod shadow;
+mod turns;
 mod world;
 
 use jobctl::core::scheduler::Command;
 
+use disk::Disk;
 use jobs::BEGIN;
 use ledger::Ledger;
 use machine::Machine;
 use oracle::Oracle;
 use rng::Rng;
 use shadow::Shadow;
-use world::{Disk, World};
+use world::World;
 
 /// How many seeds are run unless somebody asks for more.
 const SEEDS: u64 = 400;
