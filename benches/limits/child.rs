@@ -1,28 +1,27 @@
 //! Processes of this program that do one thing and say what it took.
 //!
-//! What depends on memory, or is a daemon, gets a process of its own: this program started again, as
+//! What depends on memory, or must begin from nothing, gets a process of its own: this program started again, as
 //! `limits --child WORK ARGUMENTS`.
 
 use std::path::Path;
 use std::process::Command;
 use std::str::FromStr;
-
-use jobctl::daemon::{self, Options};
+use std::thread;
 
 use crate::{Outcome, burst, loading};
 
 const MARK: &str = "--child";
 
 /// Makes the command that starts such a process.
-pub(crate) fn command(work: &str) -> Outcome<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
+pub(crate) fn command(work: &str) -> Command {
+    let mut command = Command::new("/proc/self/exe");
     command.args([MARK, work]);
-    Ok(command)
+    command
 }
 
 /// Runs such a process to its end and reads what it has printed.
 pub(crate) fn ask<T: FromStr<Err: std::error::Error + 'static>>(work: &str, paths: &[&Path]) -> Outcome<T> {
-    let output = command(work)?.args(paths).output()?;
+    let output = command(work).args(paths).output()?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into());
     }
@@ -38,18 +37,14 @@ pub(crate) fn run(arguments: &[String]) -> Option<Outcome<()>> {
     }
     let words: Vec<&str> = rest.iter().map(String::as_str).collect();
     Some(match (work.as_str(), &words[..]) {
+        ("nothing", []) => Ok(()),
+        ("sleep", []) => loop {
+            thread::park();
+        },
         ("load", [config, state]) => loading::load(config.as_ref(), state.as_ref()),
         ("toml", [config]) => loading::parse_file(config.as_ref()),
         ("rows", [state]) => loading::parse_rows(state.as_ref()),
-        ("daemon", [config, state]) => serve(config.as_ref(), state.as_ref()),
         ("burst", words) => burst::limit(words),
         (other, _) => Err(format!("there is no work {other} of {} arguments", words.len()).into()),
     })
-}
-
-fn serve(config: &Path, state_dir: &Path) -> Outcome<()> {
-    let socket = state_dir.join("socket");
-    let options =
-        Options { config: config.to_owned(), config_required: true, state_dir: state_dir.to_owned(), socket };
-    Ok(daemon::run(&options)?)
 }

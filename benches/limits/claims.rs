@@ -1,5 +1,7 @@
 //! Making occurrences and runs durable.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 
 use jobctl::core::change::{Change, Claim, Finish};
@@ -9,12 +11,9 @@ use jobctl::core::run::{Exit, ProcessMark, RunId, RunStatus, Source};
 use jobctl::store::{Session, Store};
 use rusqlite::{Connection, params};
 
-use crate::measure::{in_turn, seconds_each, time};
+use crate::measure::{in_turn, time};
 use crate::table::{self, Unit};
 use crate::{Form, Outcome};
-
-/// How many runs share a commit, as in a burst.
-const GROUP: u64 = 100;
 
 /// How many jobs the runs belong to.
 const JOBS: u64 = 1_000;
@@ -22,32 +21,60 @@ const JOBS: u64 = 1_000;
 /// 2026-11-21T12:00:00Z.
 const NOON: Timestamp = Timestamp::from_secs(1_795_262_400);
 
+/// How many runs a side of a round makes durable, and how many of them in a commit.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    runs: u64,
+    group: u64,
+    /// True: not only claims, but starts and ends too, in commits of their own.
+    whole: bool,
+}
+
 /// Prints the section.
 pub(crate) fn section(form: Form) -> Outcome<()> {
     let limit =
         "SQLite, WAL, synchronous=FULL: a row with one unique index; two updates of it for start and end";
-    table::section("Durable runs, 100 in a commit", limit);
+    table::section("Durable runs", limit);
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    for (what, whole) in [("claimed", false), ("claimed, started and ended", true)] {
-        let mut ours = Ours::new(&directory.path().join(format!("ours-{whole}")))?;
-        let mut bare = Bare::new(&directory.path().join(format!("bare-{whole}.db")))?;
-        let commits = form.pick(20, 100);
-        let compared = in_turn(
-            form.pick(9, 31),
-            || {
-                let (took, done) = time(|| (0..commits).try_for_each(|_| ours.group(whole)));
-                done?;
-                Ok(seconds_each(took, commits) / GROUP as f64)
-            },
-            || {
-                let (took, done) = time(|| (0..commits).try_for_each(|_| bare.group(whole)));
-                done?;
-                Ok(seconds_each(took, commits) / GROUP as f64)
-            },
-        )?;
+    let cases = [
+        ("claimed, 5,000 in a commit", Case { runs: 5_000, group: 5_000, whole: false }),
+        ("claimed, 100 in a commit", Case { runs: 2_000, group: 100, whole: false }),
+        ("claimed, each in a commit of its own", Case { runs: 50, group: 1, whole: false }),
+        ("claimed, started and ended, 100 in a commit", Case { runs: 2_000, group: 100, whole: true }),
+    ];
+    for (number, (what, case)) in cases.into_iter().enumerate() {
+        let mut ours = Ours::new(&directory.path().join(format!("ours-{number}")))?;
+        let mut bare = Bare::new(&directory.path().join(format!("bare-{number}.db")))?;
+        let compared =
+            in_turn(form.pick(9, 31), || case.time(|| ours.group(case)), || case.time(|| bare.group(case)))?;
         table::row(what, Unit::PerSecond, compared);
     }
+    against_the_disk(form, directory.path())
+}
+
+/// Compares with the least that a disk asks of whoever wants to be sure of anything.
+fn against_the_disk(form: Form, directory: &Path) -> Outcome<()> {
+    table::section("The same against the disk", "4 KiB appended to a file and fdatasync(2)");
+    let mut ours = Ours::new(&directory.join("ours-disk"))?;
+    let mut file = File::create(directory.join("disk"))?;
+    let case = Case { runs: 50, group: 1, whole: false };
+    let append = |file: &mut File| file.write_all(&[b'x'; 4096]).and_then(|()| file.sync_data());
+    let compared = in_turn(
+        form.pick(9, 31),
+        || case.time(|| ours.group(case)),
+        || case.time(|| Ok(append(&mut file)?)),
+    )?;
+    table::row("claimed, each in a commit of its own", Unit::PerSecond, compared);
     Ok(())
+}
+
+impl Case {
+    /// Returns seconds for one run.
+    fn time(self, mut group: impl FnMut() -> Outcome<()>) -> Outcome<f64> {
+        let (took, done) = time(|| (0..self.runs / self.group).try_for_each(|_| group()));
+        done?;
+        Ok(took.as_secs_f64() / self.runs as f64)
+    }
 }
 
 /// Returns the number of the job of a run and the run's fire time.
@@ -80,11 +107,11 @@ impl Ours {
         Ok(Ours { store, names, next: 1 })
     }
 
-    fn group(&mut self, whole: bool) -> Outcome<()> {
-        let runs = self.next..self.next + GROUP;
-        self.next += GROUP;
+    fn group(&mut self, case: Case) -> Outcome<()> {
+        let runs = self.next..self.next + case.group;
+        self.next += case.group;
         self.store.commit(&runs.clone().map(|run| self.claim(run)).collect::<Vec<_>>())?;
-        if whole {
+        if case.whole {
             self.store.commit(&runs.clone().map(start).collect::<Vec<_>>())?;
             self.store.commit(&runs.map(end).collect::<Vec<_>>())?;
         }
@@ -107,6 +134,7 @@ impl Ours {
             note: None,
             priority: 0,
             args: Vec::new(),
+            forced: false,
         })
     }
 }
@@ -150,11 +178,11 @@ impl Bare {
         Ok(Bare { connection, next: 1 })
     }
 
-    fn group(&mut self, whole: bool) -> Outcome<()> {
-        let runs = self.next..self.next + GROUP;
-        self.next += GROUP;
+    fn group(&mut self, case: Case) -> Outcome<()> {
+        let runs = self.next..self.next + case.group;
+        self.next += case.group;
         self.claim(runs.clone())?;
-        if whole {
+        if case.whole {
             // All statements take the same three values.
             let start = "UPDATE runs SET status = 'running', started_at = ?3 WHERE run_id = ?1 AND job = ?2";
             let end = "UPDATE runs SET status = 'succeeded', finished_at = ?3, exit_code = 0

@@ -43,7 +43,7 @@ const STAGES: [Stage; 3] = [
 pub(crate) fn section(form: Form) -> Outcome<()> {
     let limit = "a B-tree of as many deadlines, the first taken out and put in again a minute later";
     table::section("Decisions of the scheduler, for each run", limit);
-    for count in [1_000, 100_000] {
+    for count in [5_000, 100_000] {
         let mut clockwork = Clockwork::new(count, count)?;
         let mut queue = Queue::new(count);
         for (stage, figure) in STAGES {
@@ -96,10 +96,10 @@ impl Clockwork {
             unfinished: Vec::new(),
             hold: None,
             heartbeat: None,
+            restored: None,
             next_run: 1,
             boot_id: String::new(),
             starting: true,
-            restored: None,
         };
         let now = Now { wall: START, mono: Monotonic::from_duration(Duration::ZERO) };
         let (scheduler, _) = Scheduler::new(boot, now);

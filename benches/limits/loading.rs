@@ -13,11 +13,12 @@ use jobctl::core::name::Name;
 use jobctl::core::scheduler::{Effect, Scheduler};
 use jobctl::daemon::boot::{Scene, boot};
 use jobctl::daemon::catalogue::Catalogue;
-use jobctl::process::Logs;
+use jobctl::process::{self, Logs};
 use jobctl::store::{Session, Store};
 use jobctl::zoneinfo;
 use toml::de::DeTable;
 
+use crate::daemon::figure;
 use crate::measure::{in_turn, median, time};
 use crate::table::{self, Unit};
 use crate::workload::{definitions, job_file};
@@ -32,10 +33,8 @@ const NOON: Now =
 struct Load {
     /// From the files on disk to armed timers.
     seconds: f64,
-    /// Bytes resident when all is armed, over those before.
+    /// Bytes resident when all is armed and freed memory given back, over those before.
     resident: f64,
-    /// The same once the allocator has given back what it holds in reserve.
-    trimmed: f64,
     /// Bytes resident at most, all told.
     peak: f64,
 }
@@ -70,10 +69,7 @@ fn of_file(form: Form, directory: &Path, count: usize) -> Outcome<()> {
         || child::ask("toml", &[&config]),
     )?;
     table::row(&format!("{count} jobs in a file of {} KiB", text.len() >> 10), Unit::Time, compared);
-    let rate = |seconds: f64| text.len() as f64 / f64::from(1 << 20) / seconds * 60.0;
-    let rates = format!("{:.0} ({:.0}) MiB/min", rate(compared.ours), rate(compared.limit));
-    table::fact("  text a minute (toml alone in brackets)", &rates);
-    memory(&loads, count);
+    facts(&loads, count, compared.ours, text.len());
     Ok(())
 }
 
@@ -92,17 +88,24 @@ fn of_store(form: Form, directory: &Path, count: usize) -> Outcome<()> {
         || child::ask("rows", &[&state]),
     )?;
     table::row(&format!("{count} added jobs in the store"), Unit::Time, compared);
-    memory(&loads, count);
+    let length =
+        changes.iter().map(|change| if let Change::Define { toml, .. } = change { toml.len() } else { 0 });
+    facts(&loads, count, compared.ours, length.sum());
     Ok(())
 }
 
-fn memory(loads: &[Load], count: usize) {
+/// Prints what one job of the set takes.
+fn facts(loads: &[Load], count: usize, seconds: f64, text: usize) {
     let middle = |figure: fn(&Load) -> f64| median(loads.iter().skip(1).map(figure));
-    let a_job = |bytes: f64| format!("{:.0} B", bytes / count as f64);
-    table::fact("  resident memory a job", &a_job(middle(|load| load.resident)));
-    table::fact("  the same, after malloc_trim(3)", &a_job(middle(|load| load.trimmed)));
-    let peak = middle(|load| load.peak) / f64::from(1 << 20);
-    table::fact("  peak of the process while loading", &format!("{peak:.1} MiB"));
+    let (resident, peak) = (middle(|load| load.resident), middle(|load| load.peak));
+    let each = |figure: f64| figure / count as f64;
+    let times = resident / text as f64;
+    table::fact("  time a job", &format!("{:.1} us", each(seconds) * 1e6));
+    table::fact(
+        "  resident memory a job, the fixed part included",
+        &format!("{:.0} B, {times:.1} x its text", each(resident)),
+    );
+    table::fact("  peak of the process while loading", &format!("{:.1} MiB", peak / f64::from(1 << 20)));
 }
 
 impl FromStr for Load {
@@ -111,7 +114,7 @@ impl FromStr for Load {
     fn from_str(line: &str) -> Result<Self, Self::Err> {
         let mut words = line.split_whitespace();
         let mut next = || words.next().unwrap_or_default().parse();
-        Ok(Load { seconds: next()?, resident: next()?, trimmed: next()?, peak: next()? })
+        Ok(Load { seconds: next()?, resident: next()?, peak: next()? })
     }
 }
 
@@ -122,7 +125,7 @@ fn open(state: &Path) -> Outcome<Store> {
 
 /// Loads a job set as the daemon does, prints a [`Load`], and writes down what the scheduler asks for.
 pub(crate) fn load(config: &Path, state: &Path) -> Outcome<()> {
-    let before = kilobytes("/proc/self/smaps_rollup", "Rss:")?;
+    let before = resident()?;
     let (took, armed) = time(|| armed(config, state));
     let (mut store, catalogue, scheduler, effects) = armed?;
     let commits = effects.into_iter().filter_map(|effect| match effect {
@@ -130,12 +133,11 @@ pub(crate) fn load(config: &Path, state: &Path) -> Outcome<()> {
         _ => None,
     });
     store.commit(&commits.collect::<Vec<_>>())?;
-    let resident = kilobytes("/proc/self/smaps_rollup", "Rss:")? - before;
-    trim();
-    let trimmed = kilobytes("/proc/self/smaps_rollup", "Rss:")? - before;
-    let peak = kilobytes("/proc/self/status", "VmHWM:")?;
+    process::give_back_memory();
+    let resident = resident()? - before;
+    let peak = figure(Path::new("/proc/self/status"), "VmHWM:")? * 1024.0;
     drop((catalogue, scheduler));
-    println!("{} {resident} {trimmed} {peak}", took.as_secs_f64());
+    println!("{} {resident} {peak}", took.as_secs_f64());
     Ok(())
 }
 
@@ -183,19 +185,7 @@ pub(crate) fn parse_rows(state: &Path) -> Outcome<()> {
     Ok(())
 }
 
-/// Reads a figure of proc(5) given in kB, in bytes.
-fn kilobytes(file: &str, field: &str) -> Outcome<f64> {
-    let text = fs::read_to_string(file)?;
-    let line = text.lines().find_map(|line| line.strip_prefix(field));
-    let figure = line.and_then(|rest| rest.split_whitespace().next());
-    Ok(figure.ok_or_else(|| format!("{file} has no {field}"))?.parse::<f64>()? * 1024.0)
+/// Returns the bytes of this process that are resident.
+fn resident() -> Outcome<f64> {
+    Ok(figure(Path::new("/proc/self/smaps_rollup"), "Rss:")? * 1024.0)
 }
-
-#[cfg(target_env = "gnu")]
-fn trim() {
-    // SAFETY: malloc_trim(3) gives free pages back to the system and touches nothing that is in use.
-    unsafe { libc::malloc_trim(0) };
-}
-
-#[cfg(not(target_env = "gnu"))]
-const fn trim() {}

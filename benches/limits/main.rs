@@ -1,8 +1,8 @@
 //! How close jobctl comes to what this machine can do at all.
 //!
-//! `cargo bench --bench limits` runs the short form, under two minutes on two cores;
-//! `cargo bench --bench limits -- --long` measures more rounds and the larger sizes. Words after the options
-//! choose sections: `fires decisions claims starts loading burst`.
+//! `cargo bench --bench limits` runs the short form, under three minutes on two cores;
+//! `cargo bench --bench limits -- --long` measures more rounds and starts through a shell. Words after the
+//! options choose sections: `fires decisions claims starts loading commands idle burst`.
 //!
 //! Every figure of jobctl is measured in turn with a limit: the least that any program would have to do for
 //! the same result on this machine. Seconds differ from machine to machine and from minute to minute; the
@@ -11,8 +11,11 @@
 mod burst;
 mod child;
 mod claims;
+mod commands;
+mod daemon;
 mod decisions;
 mod fires;
+mod idle;
 mod loading;
 mod measure;
 mod program;
@@ -46,12 +49,14 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 type Section = fn(Form) -> Outcome<()>;
 
-const SECTIONS: [(&str, Section); 6] = [
+const SECTIONS: [(&str, Section); 8] = [
     ("fires", fires::section),
     ("decisions", decisions::section),
     ("claims", claims::section),
     ("starts", starts::section),
     ("loading", loading::section),
+    ("commands", commands::section),
+    ("idle", idle::section),
     ("burst", burst::section),
 ];
 
@@ -80,15 +85,15 @@ fn run(arguments: &[String]) -> Outcome<()> {
             }
         }
     }
-    println!(
-        "Cost of jobctl over the cost of the limit, both measured here and now, in turn; 1.00 = the limit."
-    );
-    println!("Figures are medians; the range behind a ratio holds the middle half of the rounds.");
     if chosen.is_empty() {
         chosen.extend(&SECTIONS);
     }
     for (_, section) in chosen {
         section(form)?;
     }
+    println!(
+        "\nratio = what jobctl takes / what the limit takes (time or memory for the same), measured in turn in this \
+         run: 1.00 = as fast as this machine can be; all figures are medians, the range holds the middle half"
+    );
     Ok(())
 }

@@ -34,17 +34,19 @@ pub(crate) fn in_turn_cold(
     mut ours: impl FnMut() -> Outcome<f64>,
     mut limit: impl FnMut() -> Outcome<f64>,
 ) -> Outcome<Compared> {
-    let mut pairs = Vec::with_capacity(rounds);
-    for _ in 0..rounds {
-        pairs.push((ours()?, limit()?));
-    }
+    let pairs = (0..rounds).map(|_| Ok((ours()?, limit()?))).collect::<Outcome<Vec<_>>>()?;
+    Ok(compared(&pairs))
+}
+
+/// Sums up rounds of two costs each.
+pub(crate) fn compared(pairs: &[(f64, f64)]) -> Compared {
     let ratios = sorted(pairs.iter().map(|(ours, limit)| ours / limit));
-    Ok(Compared {
+    Compared {
         ours: median(pairs.iter().map(|(ours, _)| *ours)),
         limit: median(pairs.iter().map(|(_, limit)| *limit)),
         ratio: quantile(&ratios, 0.5),
         spread: (quantile(&ratios, 0.25), quantile(&ratios, 0.75)),
-    })
+    }
 }
 
 /// Returns the middle of some figures.

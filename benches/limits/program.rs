@@ -30,7 +30,12 @@ impl Program {
 
     /// Returns the path for the kernel.
     pub(crate) fn c_path(&self) -> Outcome<CString> {
-        Ok(CString::new(self.path.as_os_str().as_bytes())?)
+        Self::c_string(&self.path)
+    }
+
+    /// Returns any path for the kernel.
+    pub(crate) fn c_string(path: &Path) -> Outcome<CString> {
+        Ok(CString::new(path.as_os_str().as_bytes())?)
     }
 
     /// Returns the path as text for a job file.

@@ -174,3 +174,9 @@ pub(crate) fn bare_start(words: &[&CStr]) -> io::Result<libc::pid_t> {
         unsafe { libc::posix_spawn(&raw mut pid, argv[0], ptr::null(), ptr::null(), argv.as_ptr(), environ) };
     if error == 0 { Ok(pid) } else { Err(io::Error::from_raw_os_error(error)) }
 }
+
+/// Collects a child that has ended; says whether there was one.
+pub(crate) fn collect(flags: libc::c_int) -> bool {
+    // SAFETY: waitpid(2) allows a null status pointer.
+    unsafe { libc::waitpid(-1, ptr::null_mut(), flags) > 0 }
+}

@@ -2,23 +2,26 @@
 
 use crate::measure::Compared;
 
-/// How a cost in seconds is written.
+/// How a cost, in seconds unless it says otherwise, is written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Unit {
     /// Time for one.
     Time,
     /// How many in a second.
     PerSecond,
+    /// Memory, where the figures are bytes.
+    Bytes,
 }
 
 impl Unit {
-    fn write(self, seconds: f64) -> String {
+    fn write(self, figure: f64) -> String {
         match self {
-            Unit::PerSecond => format!("{:.0} /s", 1.0 / seconds),
-            Unit::Time if seconds < 1e-6 => format!("{:.0} ns", seconds * 1e9),
-            Unit::Time if seconds < 1e-3 => format!("{:.1} us", seconds * 1e6),
-            Unit::Time if seconds < 1.0 => format!("{:.1} ms", seconds * 1e3),
-            Unit::Time => format!("{seconds:.2} s"),
+            Unit::Bytes => format!("{:.1} MiB", figure / f64::from(1 << 20)),
+            Unit::PerSecond => format!("{:.0} /s", 1.0 / figure),
+            Unit::Time if figure < 1e-6 => format!("{:.0} ns", figure * 1e9),
+            Unit::Time if figure < 1e-3 => format!("{:.1} us", figure * 1e6),
+            Unit::Time if figure < 1.0 => format!("{:.1} ms", figure * 1e3),
+            Unit::Time => format!("{figure:.2} s"),
         }
     }
 }
@@ -29,7 +32,7 @@ pub(crate) fn section(title: &str, limit: &str) {
     println!("  {:<52} {:>12} {:>12} {:>7}  range", "", "jobctl", "limit", "ratio");
 }
 
-/// Prints a comparison of costs in seconds.
+/// Prints a comparison of costs.
 pub(crate) fn row(what: &str, unit: Unit, compared: Compared) {
     let Compared { ours, limit, ratio, spread: (low, high) } = compared;
     let (ours, limit) = (unit.write(ours), unit.write(limit));

@@ -16,6 +16,7 @@ use crate::protocol::views::JobView;
 pub(crate) const EXAMPLES: &str = "
 jobctl add backup --cron '30 2 * * *' -- restic backup /home
 jobctl add ping --every 90s --timeout 10s -- 'curl -fsS https://example.org > /dev/null'
+jobctl add upload --now -- ./upload.sh
 jobctl add reminder --at 'tomorrow 9:00' -- notify-send 'call the bank'
 jobctl add report --step ./fetch.sh --step ./render.sh --after backup --cwd /srv/report
 jobctl add backup --replace --every 6h --retries 3 -- restic backup /home";
@@ -34,7 +35,7 @@ pub(crate) struct Add {
     /// Put it in the place of an added job of this name; history and pause stay
     #[arg(long)]
     replace: bool,
-    /// Run it at once, too
+    /// Run it at once, too; without a trigger, this once
     #[arg(long)]
     now: bool,
     /// Only check
@@ -81,6 +82,9 @@ impl Add {
             return Err(error.hint("give one of them"));
         }
         let mut toml = definition(self.keys.clone(), context)?;
+        if self.now && !self.keys.has_trigger() {
+            toml.push_str(&format!("at = \"{}\"\n", context.zones().local().format_exact(context.now)));
+        }
         let command = match self.words.as_slice() {
             [] => return Ok(toml),
             [text] => toml::Value::String(anchored(text)),

@@ -7,7 +7,7 @@ use super::confirm::confirm;
 use super::context::Context;
 use super::error::CliError;
 use super::render::text::count;
-use super::select::{Filters, Target, is_bulk};
+use super::select::{Filters, Target};
 use super::service::{call, connect};
 use crate::protocol::reply::{Jobs, RunIds};
 use crate::protocol::request::{self, Request};
@@ -56,7 +56,7 @@ impl Cancel {
             return Err(error.hint("name them or their jobs, or give --tag TAG, another filter, or --all"));
         }
         let mut client = connect(context)?;
-        if !selector.selects_nothing() && is_bulk(&selector) && !self.yes {
+        if !selector.selects_nothing() && selector.is_bulk() && !self.yes {
             let found: Jobs = call(&mut client, &Request::List(request::List { selector }), context)?;
             let found = found.jobs.into_iter().filter(|job| job.running + job.queued > 0);
             let found: Vec<String> = found.map(|job| job.name).collect();

@@ -9,6 +9,7 @@ use super::render::diff;
 use super::render::table::{Entry, Table};
 use super::render::time::{exact, relative_text};
 use super::source::Source;
+use crate::jobfile::mask;
 use crate::protocol::request;
 use crate::protocol::views::ChangeView;
 
@@ -38,7 +39,10 @@ pub(crate) struct Changes {
 impl Changes {
     pub(crate) fn run(&self, context: &mut Context) -> Result<u8, CliError> {
         let request = request::Changes { job: self.job.clone(), limit: Some(self.limit) };
-        let changes = Source::open(context)?.changes(request, context)?;
+        let mut changes = Source::open(context)?.changes(request, context)?;
+        for change in &mut changes {
+            hide_secrets(change);
+        }
         if context.json() {
             context.out.json(&changes)?;
         } else if changes.is_empty() {
@@ -68,6 +72,13 @@ fn table(changes: &[ChangeView], context: &Context) -> String {
         ]);
     }
     table.render()
+}
+
+/// Takes the values of `env` out of a change's definitions.
+pub(crate) fn hide_secrets(change: &mut ChangeView) {
+    for definition in [&mut change.before, &mut change.after].into_iter().flatten() {
+        *definition = mask(definition);
+    }
 }
 
 /// Names who asked for a change.

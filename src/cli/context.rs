@@ -2,6 +2,7 @@
 
 use super::Global;
 use std::cell::OnceCell;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::error::CliError;
@@ -67,8 +68,14 @@ impl Context {
 impl Global {
     /// Returns the places that were given; an empty text gives none.
     pub(crate) fn given(&self) -> Given {
-        let given =
-            |path: &Option<std::path::PathBuf>| path.clone().filter(|path| !path.as_os_str().is_empty());
-        Given { config: given(&self.config), state_dir: given(&self.state_dir), socket: given(&self.socket) }
+        let given = |option: &Option<PathBuf>, variable: &str| {
+            let path = option.clone().or_else(|| std::env::var_os(variable).map(PathBuf::from));
+            path.filter(|path| !path.as_os_str().is_empty())
+        };
+        Given {
+            config: given(&self.config, "JOBCTL_CONFIG"),
+            state_dir: given(&self.state_dir, "JOBCTL_STATE_DIR"),
+            socket: given(&self.socket, "JOBCTL_SOCKET"),
+        }
     }
 }

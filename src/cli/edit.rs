@@ -16,7 +16,7 @@ use super::render::diff;
 use super::service::{call, call_failed, connect, diagnostic};
 use super::source::added_names;
 use crate::client::{CallError, Client};
-use crate::jobfile::{self, Diagnostic, Peers, ReadError, Severity, SourceFile, Sources};
+use crate::jobfile::{self, Diagnostic, Peers, ReadError, Severity, SourceFile, Sources, mask};
 use crate::protocol::error::ServiceError;
 use crate::protocol::reply;
 use crate::protocol::request::{self, Request};
@@ -72,14 +72,16 @@ impl Edit {
             unset: self.unset.clone(),
             dry_run: self.dry_run,
         };
-        let edited: reply::Edited = call(&mut connect(context)?, &Request::Edit(request), context)?;
+        let mut edited: reply::Edited = call(&mut connect(context)?, &Request::Edit(request), context)?;
+        let changes = changes(&edited.before, &edited.after);
         if context.json() {
+            edited.before = mask(&edited.before);
+            edited.after = mask(&edited.after);
             context.out.json(&edited)?;
             return Ok(0);
         }
         let warnings: Vec<_> = edited.warnings.iter().map(diagnostic).collect();
         context.out.diagnostics(&jobfile::render(&warnings, context.out.colour_on_stderr()));
-        let changes = diff::lines(&edited.before, &edited.after);
         if changes.is_empty() {
             context.out.note("nothing changes");
         } else if !context.quiet() {
@@ -87,6 +89,12 @@ impl Edit {
         }
         Ok(0)
     }
+}
+
+/// Shows a change line by line, without the values of `env`; where nothing else has changed, that it has.
+fn changes(before: &str, after: &str) -> String {
+    let shown = diff::lines(&mask(before), &mask(after));
+    if shown.is_empty() && before != after { "  values of env\n".to_owned() } else { shown }
 }
 
 /// Lets the user edit the definition of an added job.
@@ -115,7 +123,7 @@ fn edit_definition(job: &str, dry_run: bool, context: &mut Context) -> Result<u8
         let _: reply::Put = call(&mut client, &Request::Add(add(&text, false)), context)?;
     }
     if !context.quiet() {
-        context.out.text(&diff::lines(&shown.toml, &text))?;
+        context.out.text(&changes(&shown.toml, &text))?;
     }
     Ok(0)
 }

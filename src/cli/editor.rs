@@ -1,7 +1,9 @@
 //! The user's editor on a text that has to check before it is taken.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal as _, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -32,6 +34,8 @@ pub(crate) fn edit(
     mut check: impl FnMut(&str) -> Result<Result<(), Vec<Diagnostic>>, CliError>,
 ) -> Result<Edited, CliError> {
     let mut shown = text.to_owned();
+    // Whoever has made a file of that name before may read it, or change it under our hands.
+    open(draft, File::options().create_new(true)).map_err(|error| broken(draft, &error))?;
     loop {
         write(draft, &shown)?;
         run_editor(draft)?;
@@ -66,7 +70,7 @@ pub(crate) fn draft_beside(file: &Path) -> PathBuf {
 fn run_editor(file: &Path) -> Result<(), CliError> {
     let set = |name| std::env::var_os(name).filter(|value: &OsString| !value.is_empty());
     let editor = set("VISUAL").or_else(|| set("EDITOR"));
-    if editor.is_none() && !std::io::stdin().is_terminal() {
+    if editor.is_none() && !io::stdin().is_terminal() {
         let error = CliError::usage("there is no terminal for an editor");
         return Err(error.hint("set EDITOR, or change keys with --set KEY=VALUE"));
     }
@@ -86,14 +90,21 @@ fn run_editor(file: &Path) -> Result<(), CliError> {
     }
 }
 
-/// Writes a draft for its owner alone: definitions may hold secrets.
+/// Writes a draft again; an editor may have put another file in its place, which is ours too.
 fn write(draft: &Path, text: &str) -> Result<(), CliError> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = std::fs::File::options();
-    let file = options.write(true).create(true).truncate(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-    file.open(draft)
+    let mut options = File::options();
+    open(draft, options.create(true).truncate(true))
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .map_err(|error| broken(draft, &error))
+}
+
+/// Opens a draft for its owner alone: definitions may hold secrets.
+fn open(draft: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let file = options.write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(draft)?;
+    if file.metadata()?.uid() != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
+    }
+    Ok(file)
 }
 
 fn remove(draft: &Path) {
@@ -101,7 +112,7 @@ fn remove(draft: &Path) {
     let _ = std::fs::remove_file(draft);
 }
 
-fn broken(draft: &Path, error: &std::io::Error) -> CliError {
+fn broken(draft: &Path, error: &io::Error) -> CliError {
     CliError::new(Kind::Failed, format!("cannot edit {}: {error}", draft.display()))
 }
 

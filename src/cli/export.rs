@@ -14,7 +14,8 @@ jobctl export backup report > jobs.d/moved.toml";
 
 /// Print definitions as a job file
 ///
-/// All of them with the settings, or only the jobs that are named. Works without a daemon.
+/// All of them with the settings, or only the jobs that are named. Values of `env` stand in it as they are: this is
+/// the one command that gives them out. Works without a daemon.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = super::help::examples(EXAMPLES))]
 pub(crate) struct Export {

@@ -3,6 +3,7 @@
 //! One source for `--help`, the manual pages and the completions: the argument structs and these tables.
 
 use clap::Command;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// The commands as `jobctl --help` shows them: each in exactly one group.
 pub(crate) const GROUPS: &[(&str, &[&str])] = &[
@@ -11,7 +12,7 @@ pub(crate) const GROUPS: &[(&str, &[&str])] = &[
     ("Look at runs", &["history", "logs", "events", "why"]),
     ("Change jobs", &["add", "edit", "reschedule", "pause", "resume", "remove", "changes", "undo"]),
     ("Act on runs", &["run-now", "exec", "wait", "cancel"]),
-    ("Care", &["backup", "restore"]),
+    ("Care", &["doctor", "backup", "restore"]),
     ("Shell", &["completions", "man"]),
 ];
 
@@ -30,6 +31,18 @@ pub(crate) fn examples(text: &str) -> String {
 
 /// The line above examples; bold and underlined like clap's own headings, stripped where there is no colour.
 const EXAMPLES_HEADING: &str = "\u{1b}[1m\u{1b}[4mExamples:\u{1b}[0m";
+
+/// Adds to an error of usage what clap cannot know: that the words of a job's command come after `--`.
+pub(crate) fn with_tip(mut error: clap::Error) -> clap::Error {
+    let word = error.get(ContextKind::InvalidArg).is_some_and(
+        |value| matches!(value, ContextValue::String(word) if !word.is_empty() && !word.starts_with('-')),
+    );
+    if word && error.kind() == ErrorKind::UnknownArgument && error.get(ContextKind::Suggested).is_none() {
+        let tip = "a command and its arguments come last, after `--`";
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
+}
 
 /// Returns the examples of a command as they were given to [`examples`].
 pub(crate) fn examples_of(command: &Command) -> Option<String> {

@@ -289,6 +289,11 @@ impl JobKeys {
         self.given.iter().any(|(key, _)| key.name == name)
     }
 
+    /// Says whether any key was given that says when the job is due.
+    pub(crate) fn has_trigger(&self) -> bool {
+        self.given.iter().any(|(key, _)| key.group == Trigger)
+    }
+
     /// Replaces the values of a key that was given.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ mod complete;
 pub mod completions;
 mod confirm;
 mod context;
+mod doctor;
 mod edit;
 mod editor;
 mod error;
@@ -93,17 +94,15 @@ pub(crate) struct Cli {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// The job file
-    #[arg(long, global = true, env = "JOBCTL_CONFIG", hide_env_values = true, value_name = "FILE",
-          value_hint = ValueHint::FilePath)]
+    // The variables are read in `Global::given`: clap would show options that come from them in every usage line.
+    /// The job file [env: JOBCTL_CONFIG]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
-    /// Where runs, logs and added jobs are kept
-    #[arg(long, global = true, env = "JOBCTL_STATE_DIR", hide_env_values = true, value_name = "DIR",
-          value_hint = ValueHint::DirPath)]
+    /// Where runs, logs and added jobs are kept [env: JOBCTL_STATE_DIR]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     state_dir: Option<PathBuf>,
-    /// The daemon's socket
-    #[arg(long, global = true, env = "JOBCTL_SOCKET", hide_env_values = true, value_name = "FILE",
-          value_hint = ValueHint::FilePath)]
+    /// The daemon's socket [env: JOBCTL_SOCKET]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     socket: Option<PathBuf>,
     /// Print JSON
     #[arg(long, global = true)]
@@ -154,6 +153,7 @@ enum Command {
     Exec(exec::Exec),
     Wait(wait::Wait),
     Cancel(cancel::Cancel),
+    Doctor(doctor::Doctor),
     Backup(backup::Backup),
     Restore(restore::Restore),
     Completions(completions::Completions),
@@ -191,6 +191,7 @@ impl Command {
             Command::Exec(command) => command.run(context),
             Command::Wait(command) => command.run(context),
             Command::Cancel(command) => command.run(context),
+            Command::Doctor(command) => command.run(context),
             Command::Backup(command) => command.run(context),
             Command::Restore(command) => command.run(context),
             Command::Completions(command) => command.run(context),
@@ -209,7 +210,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let matches = match command().try_get_matches_from(args) {
         Ok(matches) => matches,
-        Err(error) => return parse_failed(&error),
+        Err(error) => return parse_failed(&help::with_tip(error)),
     };
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,

@@ -25,15 +25,15 @@ pub(crate) fn tell(run: &RunView, context: &Context) {
         return;
     }
     let mut text = format!("run {} of {}: {}", run.run_id, run.job, run.status);
-    if let Some(signal) = &run.signal {
+    if let Some(detail) = &run.detail {
+        // It names the command, and how that ended.
+        text.push_str(&format!(", {detail}"));
+    } else if let Some(signal) = &run.signal {
         text.push_str(&format!(", signal {signal}"));
     } else if let Some(code) = run.exit_code {
         text.push_str(&format!(", exit code {code}"));
     } else if let Some(reason) = &run.reason {
         text.push_str(&format!(", {reason}"));
-    }
-    if let Some(detail) = &run.detail {
-        text.push_str(&format!(" ({detail})"));
     }
     context.out.note(&text);
 }

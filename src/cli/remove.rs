@@ -4,7 +4,7 @@ use super::confirm::confirm;
 use super::context::Context;
 use super::error::CliError;
 use super::render::text::names;
-use super::select::{Select, is_bulk};
+use super::select::Select;
 use super::service::{call, connect};
 use crate::protocol::reply::{Jobs, Names};
 use crate::protocol::request::{self, Request};
@@ -18,7 +18,7 @@ jobctl undo                       # brings it back";
 /// Remove added jobs
 ///
 /// Their runs go on, their history stays, and `jobctl undo` brings them back. Jobs that are declared in a job file
-/// are removed there. With globs or filters it asks first; in a script it needs --yes.
+/// are removed there, and left alone by globs and filters. With globs or filters it asks first; in a script it needs --yes.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = super::help::examples(EXAMPLES))]
 pub(crate) struct Remove {
@@ -33,9 +33,10 @@ impl Remove {
     pub(crate) fn run(&self, context: &mut Context) -> Result<u8, CliError> {
         let mut selector = self.select.selector(context)?;
         let mut client = connect(context)?;
-        if is_bulk(&selector) && !self.yes {
+        if selector.is_bulk() && !self.yes {
             let found: Jobs = call(&mut client, &Request::List(request::List { selector }), context)?;
-            let found: Vec<String> = found.jobs.into_iter().map(|job| job.name).collect();
+            let added = found.jobs.into_iter().filter(|job| job.origin.kind == "added");
+            let found: Vec<String> = added.map(|job| job.name).collect();
             confirm("remove", &found, context)?;
             // Exactly those that were agreed to, whatever has changed since.
             selector = Selector { names: found, ..Selector::default() };

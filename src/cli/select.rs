@@ -8,7 +8,6 @@ use super::context::Context;
 use super::error::CliError;
 use super::when::{self, Lean, WhenError};
 use crate::core::duration;
-use crate::protocol::pattern;
 use crate::protocol::selector::{self, JOB_STATES, RUN_STATUSES, Selector, TRIGGER_KINDS};
 
 /// The filters. Of several values in one, one must hold; of several filters, all.
@@ -153,11 +152,6 @@ impl Select {
         }
         Ok(selector)
     }
-}
-
-/// Says whether a selector may mean more than its plain names say.
-pub(crate) fn is_bulk(selector: &Selector) -> bool {
-    selector.names.is_empty() || selector.names.iter().any(|name| pattern::is_glob(name))
 }
 
 /// A run by its number, or a job by its name.

@@ -8,6 +8,7 @@ use super::error::{CliError, Kind};
 use super::render::{job, run};
 use super::select::Target;
 use super::source::Source;
+use crate::jobfile::mask;
 
 pub(crate) const EXAMPLES: &str = "
 jobctl show backup
@@ -24,7 +25,8 @@ pub(crate) struct Show {
     /// The job, or the number of a run
     #[arg(value_name = "JOB|RUN", add = ArgValueCandidates::new(complete::jobs_and_runs))]
     target: String,
-    /// Print the job's definition, as it stands or would stand in a job file
+    /// Print the job's definition, as it stands or would stand in a job file; values of `env` are not shown, only
+    /// `jobctl export` gives them out
     #[arg(long, conflicts_with = "json")]
     toml: bool,
 }
@@ -41,7 +43,7 @@ impl Show {
             shown => shown?,
         };
         if self.toml {
-            context.out.text(&format!("[jobs.{}]\n{}", shown.job.name, shown.toml))?;
+            context.out.text(&format!("[jobs.{}]\n{}", shown.job.name, mask(&shown.toml)))?;
         } else if context.json() {
             context.out.json(&shown.job)?;
         } else {

@@ -378,7 +378,7 @@ pub(crate) fn logs_dir(paths: &Paths) -> PathBuf {
 }
 
 /// What a store that is not there remembers.
-fn nothing() -> Loaded {
+pub(crate) fn nothing() -> Loaded {
     Loaded {
         jobs: Vec::new(),
         definitions: Vec::new(),

@@ -75,7 +75,10 @@ fn at_job(job: &Job, texts: &Texts<'_>, message: String, hint: String) -> Diagno
         Origin::Added => (Path::new(job.name.as_str()).into(), 1),
     };
     let source_line = texts.line(&file, line).into_owned();
-    let start = source_line.find(job.name.as_str()).unwrap_or(0);
+    // The header is [jobs.NAME]; a short name is part of other words too.
+    let name = job.name.as_str();
+    let after_dot = source_line.find(&format!(".{name}")).map(|at| at + 1);
+    let start = after_dot.or_else(|| source_line.find(name)).unwrap_or(0);
     let end = (start + job.name.as_str().len()).min(source_line.len());
     Diagnostic {
         severity: Severity::Warning,
@@ -89,7 +92,8 @@ fn at_job(job: &Job, texts: &Texts<'_>, message: String, hint: String) -> Diagno
     }
 }
 
-fn of_job(job: &Job) -> Vec<(String, String)> {
+/// Says what of one job is not there, and what follows from that.
+pub(crate) fn of_job(job: &Job) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let execution = &job.execution;
     let other_user = execution.user.as_deref();
@@ -176,6 +180,11 @@ fn is_program(program: &OsStr, execution: &Execution) -> bool {
         None => std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into()),
     };
     std::env::split_paths(&list).any(|directory: PathBuf| is_executable(&directory.join(path)))
+}
+
+/// Says whether a program can be found in our own PATH.
+pub(crate) fn is_in_path(program: &str) -> bool {
+    is_program(OsStr::new(program), &Execution::default())
 }
 
 fn is_executable(path: &Path) -> bool {

@@ -1,6 +1,6 @@
 //! `undo`: takes a change of the job set back.
 
-use super::changes::print_diff;
+use super::changes::{hide_secrets, print_diff};
 use super::context::Context;
 use super::error::CliError;
 use super::render::text::count;
@@ -30,8 +30,9 @@ pub(crate) struct Undo {
 
 impl Undo {
     pub(crate) fn run(&self, context: &mut Context) -> Result<u8, CliError> {
-        let undone: Undone =
-            ask(&Request::Undo(request::Undo { revision: self.revision, single: self.single }), context)?;
+        let request = request::Undo { revision: self.revision, single: self.single };
+        let mut undone: Undone = ask(&Request::Undo(request), context)?;
+        undone.undone.iter_mut().for_each(hide_secrets);
         if context.json() {
             context.out.json(&undone)?;
         } else if !context.quiet() {

@@ -32,6 +32,8 @@ pub enum Change {
         detail: Option<String>,
         exit: Option<Exit>,
     },
+    /// A run that is alive is brought to its end; a daemon that finds it later goes on with that.
+    Ending { run: RunId, reason: Reason, detail: Option<String>, at: Timestamp },
     /// A command of a run with several, or one attempt of several, has ended.
     Step { run: RunId, step: StepRecord },
     /// The run is over.
@@ -46,6 +48,8 @@ pub enum Change {
     Satisfied { job: Name, dependencies: Vec<Name> },
     /// Remembers in which boot a startup job last ran.
     StartupBoot { job: Name, boot_id: String },
+    /// Somebody was told that a job has not succeeded since then for longer than it should.
+    Overdue { job: Name, since: Timestamp },
     /// Stores the definition of an added job as a TOML fragment; replaces an earlier one.
     Define { job: Name, toml: String },
     /// Deletes the definition and the state of an added job; its history stays.
@@ -97,6 +101,8 @@ pub struct Claim {
     pub priority: i32,
     /// Extra arguments of a manual request.
     pub args: Vec<String>,
+    /// True: it goes past the instance limit.
+    pub forced: bool,
 }
 
 /// Fire times that led to no run.

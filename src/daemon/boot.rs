@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use super::catalogue::Catalogue;
 use crate::core::change::StepRecord;
-use crate::core::instant::Now;
+use crate::core::instant::{Now, Timestamp};
 use crate::core::name::Name;
 use crate::core::run::{Exit, ProcessMark, Reason, RunId, RunStatus};
 use crate::core::scheduler::{
-    Boot, Effect, Evidence, Found, FoundCommand, Memory, Place, Scheduler, Unfinished,
+    Boot, Effect, Evidence, Found, FoundCommand, LeftEnding, Memory, Place, Scheduler, Unfinished,
 };
 use crate::process::{self, KeptProcess, Logs, Presence, Survivor};
 use crate::store::{JobStateRow, Loaded, RunRow, StepRow};
@@ -101,6 +101,7 @@ fn memories(rows: Vec<JobStateRow>) -> BTreeMap<Name, Memory> {
         startup_boot: row.startup_boot,
         last_success: row.last_success,
         well: row.well,
+        overdue_since: row.overdue_since,
     };
     rows.into_iter().map(|row| (row.name.clone(), memory(row))).collect()
 }
@@ -130,8 +131,15 @@ fn unfinished(row: RunRow, scene: &Scene<'_>, restored: bool) -> Unfinished {
         retry_at: row.retry_at,
         priority: row.priority,
         args: row.args,
+        forced: row.forced,
+        ending: ending(row.ending_at, row.reason, row.detail),
         evidence,
     }
+}
+
+/// Reads back why a run was brought to its end when the last daemon went.
+fn ending(at: Option<Timestamp>, reason: Option<Reason>, detail: Option<String>) -> Option<LeftEnding> {
+    at.zip(reason).map(|(at, reason)| LeftEnding { at, reason, detail })
 }
 
 /// Says what became of a run, and which attempt that is about.
@@ -301,6 +309,8 @@ mod tests {
             note: None,
             priority: 0,
             args: Vec::new(),
+            forced: false,
+            ending_at: None,
             usage: None,
             result: None,
         }

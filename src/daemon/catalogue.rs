@@ -82,7 +82,11 @@ impl Catalogue {
     /// # Errors
     /// As for [`Catalogue::open`].
     pub fn reload(&mut self) -> Result<(), CatalogueError> {
-        match self.read(&self.added_peers()) {
+        let read = self.read(&self.added_peers()).and_then(|(sources, set)| {
+            let homeless = self.without_their_pool(&set);
+            if homeless.is_empty() { Ok((sources, set)) } else { Err(CatalogueError::Invalid(homeless)) }
+        });
+        match read {
             Ok((sources, set)) => {
                 self.sources = sources;
                 self.set = set;
@@ -109,6 +113,21 @@ impl Catalogue {
         };
         let set = jobfile::load(&sources, self.zones.as_ref(), added).map_err(CatalogueError::Invalid)?;
         Ok((sources, set))
+    }
+
+    /// Says what is wrong with added jobs that would lose their pool to a new set: a pool in use is not removed.
+    fn without_their_pool(&self, set: &JobSet) -> Vec<Diagnostic> {
+        let mut peers = self.added_peers();
+        peers.extend(set.jobs.iter().map(|job| (job.name.clone(), dependencies(job))));
+        let loses = |added: &&Added| {
+            let pool = added.job.as_ref().ok().and_then(|job| job.policy.pool.as_ref());
+            pool.is_some_and(|name| set.pools.iter().all(|pool| pool.name != *name))
+        };
+        let homeless = self.added.iter().filter(|(_, added)| loses(added));
+        let wrong = homeless.filter_map(|(name, added)| {
+            jobfile::fragment(&added.toml, name, set, self.zones.as_ref(), &peers).err()
+        });
+        wrong.flatten().collect()
     }
 
     /// Loads added jobs against the set. Their order does not matter: all of them are known by name.

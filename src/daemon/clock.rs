@@ -93,6 +93,17 @@ impl Alarm {
     }
 }
 
+/// Makes sure that the kernel has the timers of [`Alarm`].
+///
+/// # Errors
+/// What timerfd_create(2) says.
+pub fn check_alarms() -> io::Result<()> {
+    for clock in [TimerfdClockId::Realtime, TimerfdClockId::Monotonic] {
+        timerfd_create(clock, TimerfdFlags::CLOEXEC)?;
+    }
+    Ok(())
+}
+
 /// Registers a timer with the runtime.
 fn watched(timer: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: the descriptor is a timerfd that the `AsyncFd` owns: it stays open, and the same file, until the

@@ -2,7 +2,10 @@
 //! and what the scheduler decides is carried out in order: commit, act, acknowledge.
 //!
 //! Owns the scheduler alone, so there is no lock around it. Nothing here waits for a client, a notifier or a
-//! job; the store works on its own thread, and answers leave only after it has said that they are durable.
+//! job; the store works on its own thread, and answers leave only after it has said that they are durable
+//! (`commits`).
+
+mod commits;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -10,20 +13,22 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use commits::{Pending, WaitingAnswer};
+
 use super::clock::{self, Alarm};
 use super::executor::{AdoptedEnd, Executor};
 use super::gap_questions::GapQuestions;
 use super::listener::{Incoming, Listener};
 use super::output;
 use super::queries::Task;
-use super::service::{Acknowledge, Service};
+use super::service::Service;
 use super::supervisor::Supervisor;
 use crate::core::change::Change;
 use crate::core::event::{Event, EventKind};
-use crate::core::instant::{Now, Timestamp};
+use crate::core::instant::Now;
 use crate::core::run::RunId;
 use crate::core::scheduler::{Answer, Command, Effect, Input, Place, Scheduler};
-use crate::store::{Outcome, Report, WriterHandle};
+use crate::store::{Report, WriterHandle};
 
 /// How many starts are carried out before the loop looks at its other events again: a burst of thousands must
 /// not keep clients waiting.
@@ -56,30 +61,14 @@ pub(super) struct EventLoop {
     starts_done: u64,
     answers: VecDeque<WaitingAnswer>,
     gap_questions: GapQuestions,
+    /// True: the service manager knows that what a start decides is durable, or that the disk takes nothing.
+    ready: bool,
     leaving: bool,
-}
-
-/// An answer that leaves once the submission of this token is durable and that many starts are carried out.
-struct WaitingAnswer {
-    token: u64,
-    starts: u64,
-    acknowledge: Acknowledge,
 }
 
 struct Start {
     run: RunId,
     place: Place,
-}
-
-/// A submission that is not durable yet.
-#[derive(Default)]
-struct Pending {
-    /// Which of its changes claim which runs.
-    claims: Vec<(usize, RunId)>,
-    /// Events in it that somebody wants to hear of, with their places.
-    events: Vec<(usize, Event)>,
-    /// True: it puts something into the outbox.
-    notices: bool,
 }
 
 /// What the loop was woken by.
@@ -138,6 +127,7 @@ impl EventLoop {
             starts_done: 0,
             answers: VecDeque::new(),
             gap_questions: GapQuestions::default(),
+            ready: false,
             leaving: false,
         })
     }
@@ -159,7 +149,6 @@ impl EventLoop {
         self.write(Change::Event(started));
         self.carry_out(first);
         self.submit();
-        self.supervisor.ready();
         while !self.leaving {
             self.set_alarm();
             let happening = self.next(&mut signals, &mut outputs).await;
@@ -193,7 +182,10 @@ impl EventLoop {
 
     fn take_in(&mut self, happening: Happening) {
         match happening {
-            Happening::Store(report) => self.store_reports(report),
+            Happening::Store(report) => {
+                self.store_reports(report);
+                self.say_ready();
+            }
             Happening::ChildDied => {
                 for input in self.executor.reap() {
                     self.feed(input);
@@ -224,6 +216,13 @@ impl EventLoop {
             Happening::MoreStarts => {}
         }
         self.start_some();
+    }
+
+    /// Tells the service manager once that the daemon is up.
+    fn say_ready(&mut self) {
+        if !std::mem::replace(&mut self.ready, true) {
+            self.supervisor.ready();
+        }
     }
 
     /// Begins to stop, or hurries when that has begun already.
@@ -259,7 +258,7 @@ impl EventLoop {
                 Effect::FindFutureGaps { after } => self.find_future_gaps(after),
                 Effect::Forget { run } => {
                     let job = self.executor.close(run);
-                    self.service.run_is_over(run, self.next_token);
+                    self.service.run_is_over(run, job.clone(), self.next_token);
                     if let Some(job) = job {
                         self.prune_now_and_then(&job);
                     }
@@ -288,37 +287,6 @@ impl EventLoop {
         });
     }
 
-    /// Asks for rows of the future, once everything decided so far is durable and can be seen.
-    pub(super) fn find_future_gaps(&mut self, after: Timestamp) {
-        self.gap_questions.wait_for(self.next_token, after);
-    }
-
-    /// Queues a change for the next submission.
-    pub(super) fn write(&mut self, change: Change) {
-        let place = self.batch.len();
-        match &change {
-            Change::Claim(claim) => self.at_hand().claims.push((place, claim.run)),
-            Change::Notify(_) => self.at_hand().notices = true,
-            Change::Event(event) if !self.service.event_hooks.is_empty() => {
-                let event = event.clone();
-                self.at_hand().events.push((place, event));
-            }
-            _ => {}
-        }
-        self.batch.push(change);
-    }
-
-    /// Returns what is noted about the submission at hand.
-    fn at_hand(&mut self) -> &mut Pending {
-        self.pending.entry(self.next_token).or_default()
-    }
-
-    /// Answers once everything decided so far is durable and carried out.
-    pub(super) fn acknowledge(&mut self, acknowledge: Acknowledge) {
-        let starts = self.starts_queued;
-        self.answers.push_back(WaitingAnswer { token: self.next_token, starts, acknowledge });
-    }
-
     /// Carries out some of the starts that are due.
     fn start_some(&mut self) {
         for _ in 0..STARTS_AT_ONCE {
@@ -329,91 +297,6 @@ impl EventLoop {
             self.feed(input);
         }
         self.send_answers();
-    }
-
-    /// Hands the changes decided so far to the store, in one piece.
-    fn submit(&mut self) {
-        if self.batch.is_empty() {
-            self.send_answers();
-            return;
-        }
-        let token = self.next_token;
-        self.next_token += 1;
-        self.pending.entry(token).or_default();
-        self.store.submit(token, std::mem::take(&mut self.batch));
-    }
-
-    fn store_reports(&mut self, report: Report) {
-        match report {
-            Report::Committed { token, outcomes } => {
-                let pending = self.pending.remove(&token).unwrap_or_default();
-                let word = |(index, run): (usize, RunId)| {
-                    (run, matches!(outcomes.get(index), Some(Outcome::Applied)))
-                };
-                let claims: Vec<(RunId, bool)> = pending.claims.into_iter().map(word).collect();
-                let applied = |place: usize| matches!(outcomes.get(place), Some(Outcome::Applied));
-                for (_, event) in pending.events.iter().filter(|(place, _)| applied(*place)) {
-                    self.service.event_hooks.tell(event);
-                }
-                if pending.notices {
-                    self.service.notifier.look();
-                }
-                self.service.committed();
-                if self.batch.is_empty() && self.pending.is_empty() {
-                    self.executor.keeper.take_back();
-                }
-                if !claims.is_empty() {
-                    self.feed(Input::Claimed(claims));
-                }
-            }
-            Report::Degraded { error } => {
-                tracing::error!(%error, "the store cannot be written: nothing new is started until it can");
-                self.supervisor.status(&format!("degraded: {error}"));
-                let mut event = Event::new(clock::now().wall, EventKind::DaemonDegraded);
-                event.detail = Some(error.clone());
-                self.service.degraded(Some(error));
-                self.write(Change::Event(event));
-                self.feed(Input::Degraded);
-            }
-            Report::Recovered => {
-                tracing::info!("the store can be written again");
-                self.supervisor.status("running");
-                self.service.degraded(None);
-                self.write(Change::Event(Event::new(clock::now().wall, EventKind::DaemonRecovered)));
-                self.feed(Input::Recovered);
-            }
-            Report::Pruned { job, runs } => {
-                let logs = self.executor.logs().clone();
-                tokio::task::spawn_blocking(move || {
-                    for run in runs {
-                        drop(logs.remove(&job, run));
-                    }
-                });
-            }
-        }
-        self.send_answers();
-    }
-
-    /// Sends the answers whose changes are durable and whose earlier starts have been carried out.
-    fn send_answers(&mut self) {
-        let oldest = self.oldest_open();
-        self.service.tell_ends(oldest);
-        self.gap_questions.ask(oldest, self.service.queries());
-        while let Some(next) = self.answers.front() {
-            if next.token >= oldest || next.starts > self.starts_done {
-                return;
-            }
-            if let Some(next) = self.answers.pop_front() {
-                next.acknowledge.send();
-            }
-        }
-    }
-
-    /// Returns the oldest submission that is not durable; all before it are.
-    fn oldest_open(&self) -> u64 {
-        // A token that was not submitted yet is durable when there is nothing to submit under it.
-        let unsubmitted = if self.batch.is_empty() { self.next_token + 1 } else { self.next_token };
-        self.pending.keys().next().copied().unwrap_or(u64::MAX).min(unsubmitted)
     }
 
     fn set_alarm(&mut self) {

@@ -16,6 +16,7 @@ pub mod foreground;
 mod gap_questions;
 mod keeper;
 pub mod listener;
+mod log;
 mod notifier;
 mod output;
 mod queries;

@@ -20,6 +20,7 @@ mod diagnostic;
 mod draft;
 mod execution;
 mod job;
+mod mask;
 mod notifiers;
 mod places;
 mod policy;
@@ -40,6 +41,7 @@ pub mod write;
 
 pub use self::after::{NoPeers, Peers};
 pub use self::diagnostic::{Diagnostic, Severity};
+pub use self::mask::mask;
 pub use self::reference::known_keys;
 pub use self::report::render;
 pub use self::resolve::{Fragment, JobSet, fragment, load};

@@ -60,5 +60,9 @@ pub(super) fn input(message: &Message) -> Vec<u8> {
         text.extend_from_slice(if cut { b"\nThe end of its output:\n\n" } else { b"\nIts output:\n\n" });
         text.extend_from_slice(output);
     }
+    // What is appended to a file must not run into what comes next.
+    if !text.ends_with(b"\n") {
+        text.push(b'\n');
+    }
     text
 }

@@ -35,6 +35,11 @@ pub use error::DeliveryError;
 pub use message::{Message, OUTPUT_LIMIT};
 pub use retry::{GIVE_UP, backoff};
 
+/// Finds the program that takes mail, in a PATH or where it usually is.
+pub fn sendmail(path: Option<&OsStr>) -> Option<PathBuf> {
+    mail::find_sendmail(path)
+}
+
 /// The bounds of a time limit: a timer of zero length would never ring, one of centuries cannot be set.
 const SHORTEST_LIMIT: Duration = Duration::from_millis(1);
 const LONGEST_LIMIT: Duration = Duration::from_secs(24 * 3600);

@@ -171,6 +171,16 @@ fn own_directory(mounts: &str, membership: &str) -> Option<PathBuf> {
     Some(Path::new(mount).join(path.trim_start_matches('/')))
 }
 
+/// Says whether a part of the tree was given to a process to share out, without touching anything; `None` = to this
+/// one.
+pub fn is_delegated_to(pid: Option<i32>) -> bool {
+    let process = pid.map_or_else(|| "self".to_owned(), |pid| pid.to_string());
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let membership = fs::read_to_string(format!("/proc/{process}/cgroup")).unwrap_or_default();
+    // The daemon moves itself one or two levels below what it was given.
+    own_directory(&mounts, &membership).is_some_and(|own| own.ancestors().take(3).any(is_delegated))
+}
+
 /// Says whether a cgroup was given to this process to share out.
 fn is_delegated(directory: &Path) -> bool {
     // systemd marks what it delegates; the mark of a user's manager is readable without privileges.

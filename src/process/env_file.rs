@@ -5,12 +5,13 @@
 //! itself; in double quotes `\\ \" \$ \n \t` are escapes. Nothing is expanded and nothing is run.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
+use super::account::Account;
 use super::error::StartError;
+use super::trust;
 
 /// The largest file that is read, bytes.
 const MAX_BYTES: u64 = 1 << 20;
@@ -36,10 +37,14 @@ pub enum Problem {
 ///
 /// # Errors
 /// The file cannot be read or is larger than 1 MiB, or the first line that is no assignment.
-pub(super) fn read(path: &Path) -> Result<Vec<(OsString, OsString)>, StartError> {
+pub(super) fn read(path: &Path, account: &Account) -> Result<Vec<(OsString, OsString)>, StartError> {
     let failed = |source| StartError::EnvFile { path: path.to_owned(), source };
     let mut text = Vec::new();
-    let file = File::open(path).map_err(failed)?;
+    let file = trust::open(path, account).map_err(failed)?;
+    // What is no file may be longer in coming than a start may wait.
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")));
+    }
     file.take(MAX_BYTES + 1).read_to_end(&mut text).map_err(failed)?;
     if text.len() as u64 > MAX_BYTES {
         return Err(failed(io::Error::from(io::ErrorKind::FileTooLarge)));

@@ -207,7 +207,7 @@ pub fn environment(
     let account = Account::resolve(user, execution.group.as_deref(), &inherited.own)?;
     let mut files = Vec::new();
     for path in &execution.env_files {
-        files.extend(env_file::read(&account.expand(path))?);
+        files.extend(env_file::read(&account.expand(path), &account)?);
     }
     let mut vars: BTreeMap<Cow<'_, OsStr>, Cow<'_, OsStr>> = BTreeMap::new();
     for (name, value) in &inherited.vars {

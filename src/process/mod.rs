@@ -33,6 +33,7 @@ mod error;
 mod limits;
 mod memory;
 mod procfs;
+mod trust;
 
 pub use adopt::{
     Adopted, KeptProcess, Presence, Survivor, find, look_at, open_pidfd, started_after_boot, survivors,
@@ -46,7 +47,7 @@ pub use foreground::{Foreground, foreground};
 pub use group::RunTag;
 pub use memory::give_back_memory;
 pub use output::{Evidence, LogFile, Logs};
-pub use procfs::{boot_id, host};
+pub use procfs::{boot_id, host, open_files_limit};
 pub use read::LogReader;
 pub use reap::{Ended, Reaper};
 pub use spawn::{Sink, Spawner, Start};

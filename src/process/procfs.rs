@@ -107,6 +107,18 @@ pub(super) fn variables<const N: usize>(pid: i32, names: [&str; N]) -> [Option<V
     })
 }
 
+/// Returns how many files a process may have open (the soft RLIMIT_NOFILE); `None` = cannot be told. Without a pid:
+/// this process.
+pub fn open_files_limit(pid: Option<i32>) -> Option<u64> {
+    let process = pid.map_or_else(|| "self".to_owned(), |pid| pid.to_string());
+    let limits = fs::read_to_string(format!("/proc/{process}/limits")).ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    match line.split_whitespace().next()? {
+        "unlimited" => Some(u64::MAX),
+        number => number.parse().ok(),
+    }
+}
+
 /// Returns the id of this boot: pids and start times mean nothing across boots.
 ///
 /// # Errors

@@ -18,6 +18,7 @@ use super::environment::Environment;
 use super::error::StartError;
 use super::limits::{ResourceLimit, resource_limits};
 use super::procfs;
+use super::trust;
 use crate::core::job::{Command, Execution, Stdin};
 use crate::core::name::Name;
 use crate::core::run::ProcessMark;
@@ -217,7 +218,7 @@ fn open_stdin(stdin: &Stdin, account: &Account) -> Result<Option<OwnedFd>, Start
         Stdin::Null => Ok(None),
         Stdin::File(path) => {
             let path = account.expand(path);
-            let file = File::open(&path).map(OwnedFd::from).and_then(above_stdio);
+            let file = trust::open(&path, account).map(OwnedFd::from).and_then(above_stdio);
             file.map(Some).map_err(|source| StartError::Stdin { path: path.into_owned(), source })
         }
         Stdin::Text(text) => memory_file(text).map(Some).map_err(system("preparing stdin")),

@@ -141,6 +141,11 @@ impl Selector {
         Selector { status: Vec::new(), since: None, sort: None, desc: false, limit: None, ..self.clone() }
     }
 
+    /// Says whether it may mean more than its plain names say.
+    pub fn is_bulk(&self) -> bool {
+        self.names.is_empty() || self.names.iter().any(|name| is_glob(name))
+    }
+
     /// Says whether only some jobs are meant.
     pub fn narrows_jobs(&self) -> bool {
         self.of_jobs() != Selector { all: self.all, ..Selector::default() }

@@ -25,6 +25,9 @@ pub(super) fn apply(w: &mut Writing<'_>, change: &Change) -> Written {
         Change::Retrying { run, attempt, retry_at, reason, detail, exit } => {
             ledger::retrying(w, *run, *attempt, *retry_at, *reason, detail.as_deref(), *exit)
         }
+        Change::Ending { run, reason, detail, at } => {
+            ledger::ending(w, *run, *reason, detail.as_deref(), *at)
+        }
         Change::Step { run, step } => ledger::step(w, *run, step),
         Change::Finished(finish) => ledger::finished(w, finish),
         Change::Cursor { job, cursor } => set_cursor(w, job, *cursor),
@@ -41,6 +44,12 @@ pub(super) fn apply(w: &mut Writing<'_>, change: &Change) -> Written {
             "INSERT INTO jobs (name, startup_boot) VALUES (?1, ?2)
              ON CONFLICT (name) DO UPDATE SET startup_boot = excluded.startup_boot",
             params![job.as_str(), boot_id],
+        ),
+        Change::Overdue { job, since } => always(
+            w,
+            "INSERT INTO jobs (name, overdue_since) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET overdue_since = excluded.overdue_since",
+            params![job.as_str(), since.as_micros()],
         ),
         Change::Define { job, toml } => always(
             w,

@@ -17,7 +17,7 @@ use crate::core::trigger::FireNote;
 pub(super) const RUN_COLUMNS: &str = "run_id, job, fire_time, first_fire_time, occurrences, status, reason, \
      detail, source, attempt, attempts, queued_at, due_at, started_at, finished_at, retry_at, duration_us, \
      exit_code, signal, pid, start_ticks, boot_id, host, coalesced, note, priority, args, cpu_user_us, \
-     cpu_system_us, peak_memory, result";
+     cpu_system_us, peak_memory, result, forced, ending_at";
 
 pub(super) fn run_row(row: &Row<'_>) -> Result<RunRow, QueryError> {
     Ok(RunRow {
@@ -48,6 +48,8 @@ pub(super) fn run_row(row: &Row<'_>) -> Result<RunRow, QueryError> {
         args: texts(row, 26, "runs.args")?,
         usage: usage(row, 27)?,
         result: row.get(30)?,
+        forced: row.get(31)?,
+        ending_at: instant(row, 32)?,
     })
 }
 
@@ -73,7 +75,7 @@ pub(super) fn step_row(row: &Row<'_>) -> Result<StepRow, QueryError> {
 
 /// The columns [`job_state_row`] reads, in its order.
 pub(super) const JOB_COLUMNS: &str = "name, cursor, anchor, trigger_spec, paused_at, paused_until, \
-     pause_reason, satisfied, startup_boot, last_success, well";
+     pause_reason, satisfied, startup_boot, last_success, well, overdue_since";
 
 pub(super) fn job_state_row(row: &Row<'_>) -> Result<JobStateRow, QueryError> {
     let paused_at = instant(row, 4)?;
@@ -92,6 +94,7 @@ pub(super) fn job_state_row(row: &Row<'_>) -> Result<JobStateRow, QueryError> {
         startup_boot: row.get(8)?,
         last_success: instant(row, 9)?,
         well: row.get(10)?,
+        overdue_since: instant(row, 11)?,
     })
 }
 

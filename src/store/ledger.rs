@@ -14,18 +14,14 @@ fn applied_if(written: bool) -> Outcome {
     if written { Outcome::Applied } else { Outcome::Refused }
 }
 
-/// Says whether the ledger has a row for a fire time, its own or one that stands for several.
-fn has_row(w: &Writing<'_>, job: &Name, fire_time: Timestamp) -> Result<bool, rusqlite::Error> {
-    Ok(has_own_row(w, job, fire_time)? || is_covered(w, job, fire_time)?)
-}
-
 fn has_own_row(w: &Writing<'_>, job: &Name, fire_time: Timestamp) -> Result<bool, rusqlite::Error> {
     let sql = "SELECT 1 FROM runs WHERE job = ?1 AND fire_time = ?2";
     let found = w.prepare(sql)?.query_row(params![job.as_str(), fire_time.as_micros()], |_| Ok(()));
     Ok(found.optional()?.is_some())
 }
 
-/// Says whether a row that stands for a stretch covers a fire time and ends after it.
+/// Says whether a row that stands for a stretch covers a fire time and ends after it. Of a row of its own the unique
+/// index knows.
 fn is_covered(w: &Writing<'_>, job: &Name, fire_time: Timestamp) -> Result<bool, rusqlite::Error> {
     let sql = "SELECT 1 FROM runs INDEXED BY runs_ranges
         WHERE first_fire_time IS NOT NULL AND job = ?1 AND fire_time > ?2 AND first_fire_time <= ?2 LIMIT 1";
@@ -45,14 +41,14 @@ fn taken(w: &Writing<'_>, job: &Name, first: Timestamp, last: Timestamp) -> Resu
 
 pub(super) fn claim(w: &mut Writing<'_>, claim: &Claim) -> Written {
     let taken = match claim.fire_time {
-        Some(fire_time) => has_row(w, &claim.job, fire_time)?,
+        Some(fire_time) => is_covered(w, &claim.job, fire_time)?,
         None => false,
     };
     let sql =
         "INSERT OR IGNORE INTO runs (run_id, job, fire_time, status, source, attempts, queued_at, due_at,
-            boot_id, host, coalesced, note, priority, args)
+            boot_id, host, coalesced, note, priority, args, forced)
         VALUES (:run, :job, :fire_time, :status, :source, :attempts, :queued_at, :due_at,
-            :boot_id, :host, :coalesced, :note, :priority, :args)";
+            :boot_id, :host, :coalesced, :note, :priority, :args, :forced)";
     let written = !taken
         && w.run(
             sql,
@@ -71,6 +67,7 @@ pub(super) fn claim(w: &mut Writing<'_>, claim: &Claim) -> Written {
                 ":note": claim.note.map(note_word),
                 ":priority": claim.priority,
                 ":args": json(&claim.args),
+                ":forced": claim.forced,
             },
         )?;
     if !written {
@@ -140,9 +137,11 @@ pub(super) fn started(
     at: Timestamp,
     process: Option<ProcessMark>,
 ) -> Written {
+    // A further command of an attempt that is brought to its end, such as a hook, changes nothing about that.
     let sql = "UPDATE runs SET status = :status, attempt = :attempt, started_at = coalesce(started_at, :at),
-            pid = :pid, start_ticks = :ticks, boot_id = :boot_id, retry_at = NULL, reason = NULL,
-            detail = NULL, exit_code = NULL, signal = NULL
+            pid = :pid, start_ticks = :ticks, boot_id = :boot_id, retry_at = NULL,
+            reason = CASE WHEN ending_at IS NOT NULL THEN reason END,
+            detail = CASE WHEN ending_at IS NOT NULL THEN detail END, exit_code = NULL, signal = NULL
         WHERE run_id = :run AND finished_at IS NULL";
     let params = named_params! {
         ":status": RunStatus::Running.as_str(),
@@ -167,7 +166,7 @@ pub(super) fn retrying(
 ) -> Written {
     let (code, signal) = exit_columns(exit);
     let sql = "UPDATE runs SET status = :status, attempt = :attempt, retry_at = :retry_at, reason = :reason,
-            detail = :detail, exit_code = :code, signal = :signal
+            detail = :detail, exit_code = :code, signal = :signal, ending_at = NULL
         WHERE run_id = :run AND finished_at IS NULL";
     let params = named_params! {
         ":status": RunStatus::Retrying.as_str(),
@@ -177,6 +176,24 @@ pub(super) fn retrying(
         ":detail": detail,
         ":code": code,
         ":signal": signal,
+        ":run": signed(run.0),
+    };
+    Ok(applied_if(w.run(sql, params)?))
+}
+
+pub(super) fn ending(
+    w: &Writing<'_>,
+    run: RunId,
+    reason: Reason,
+    detail: Option<&str>,
+    at: Timestamp,
+) -> Written {
+    let sql = "UPDATE runs SET reason = :reason, detail = :detail, ending_at = :at
+        WHERE run_id = :run AND finished_at IS NULL AND ending_at IS NULL";
+    let params = named_params! {
+        ":reason": reason.as_str(),
+        ":detail": detail,
+        ":at": at.as_micros(),
         ":run": signed(run.0),
     };
     Ok(applied_if(w.run(sql, params)?))

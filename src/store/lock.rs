@@ -1,12 +1,14 @@
 //! The lock that keeps a second daemon out of a state directory.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
+
+use super::LOCK_FILE;
 
 /// How often a lock whose owner has not yet written its pid is looked at again, and how long between.
 const LOOKS: u32 = 20;
@@ -35,8 +37,9 @@ pub(super) enum LockError {
 impl Lock {
     /// Takes the lock and writes the owner's pid into the file, for those who come later.
     pub(super) fn take(path: &Path, pid: i32) -> Result<Lock, LockError> {
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = options.custom_flags(libc::O_NOFOLLOW).open(path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(LockError::Held { pid: owner(&file)? }),
@@ -69,6 +72,23 @@ impl Lock {
         self.file.write_all_at(text.as_bytes(), 0)?;
         self.file.set_len(u64::try_from(text.len()).unwrap_or(u64::MAX))
     }
+}
+
+/// Returns the process that holds the lock of a state directory, without touching the lock; `None` = nobody does, or
+/// it cannot be told.
+///
+/// /proc/locks (proc(5)) shows the holder by the file's inode.
+pub fn lock_holder(dir: &Path) -> Option<i32> {
+    let inode = fs::metadata(dir.join(LOCK_FILE)).ok()?.ino().to_string();
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    locks.lines().find_map(|line| {
+        // 1: FLOCK  ADVISORY  WRITE 4711 08:01:1234567 0 EOF
+        let mut words = line.split_whitespace().skip(1);
+        let (kind, _, _) = (words.next()?, words.next()?, words.next()?);
+        let (pid, file) = (words.next()?, words.next()?);
+        let ours = kind == "FLOCK" && file.rsplit(':').next() == Some(&inode);
+        pid.parse().ok().filter(|_| ours)
+    })
 }
 
 /// The word in the lock of a directory that has had a store.

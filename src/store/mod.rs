@@ -37,6 +37,7 @@ pub use commit::{CommitError, Outcome};
 pub use events::EventFilter;
 pub use history::{HistoryFilter, Neighbours};
 pub use load::Loaded;
+pub use lock::lock_holder;
 pub use open::{Damage, OpenError, Session, Store};
 pub use outbox::Delivery;
 pub use reader::{Counts, Reader};

@@ -9,7 +9,7 @@ use rusqlite::{CachedStatement, Connection, Params, Row, params};
 use super::columns::{
     JOB_COLUMNS, REVISION_COLUMNS, job_state_row, name, revision_row, signed, unsigned, word,
 };
-use super::open::{OpenError, Presence, open_read_only, presence};
+use super::open::{OpenError, Presence, open_read_only, presence, verify};
 use super::rows::{JobStateRow, QueryError, RevisionRow};
 use super::{DATABASE_FILE, schema};
 use crate::core::name::Name;
@@ -50,6 +50,14 @@ impl Reader {
             return Err(OpenError::Older { path, found });
         }
         Ok(Some(Reader { conn }))
+    }
+
+    /// Checks the whole store, its indices included; takes as long as reading it.
+    ///
+    /// # Errors
+    /// [`OpenError::Corrupt`] says what is wrong, in the name of the state directory that it was opened from.
+    pub fn verify(&self, dir: &Path) -> Result<(), OpenError> {
+        verify(&self.conn, &dir.join(DATABASE_FILE))
     }
 
     /// Returns what is remembered of every job, by name.

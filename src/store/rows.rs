@@ -78,6 +78,10 @@ pub struct RunRow {
     pub priority: i32,
     /// Extra arguments of a manual request.
     pub args: Vec<String>,
+    /// True: it goes past the instance limit.
+    pub forced: bool,
+    /// Since when it is brought to its end, if it is; while it is alive the reason says why.
+    pub ending_at: Option<Timestamp>,
     /// What it used.
     pub usage: Option<Usage>,
     /// The JSON document it ended its output with.
@@ -130,6 +134,8 @@ pub struct JobStateRow {
     pub last_success: Option<Timestamp>,
     /// Whether its last started run ended well.
     pub well: Option<bool>,
+    /// The beginning of the absence of a success of which somebody was told last.
+    pub overdue_since: Option<Timestamp>,
 }
 
 /// One event with its place in the sequence.

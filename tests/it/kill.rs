@@ -224,6 +224,19 @@ fn s1_a_full_disk_starts_nothing_unclaimed_and_leaves_no_hole() {
     judge(&sandbox);
 }
 
+#[test]
+fn s1_a_log_that_cannot_be_written_stops_nothing() {
+    let sandbox = Sandbox::with_jobs("[jobs.bad]\ncommand = \"exit 3\"\nevery = \"1d\"");
+    let daemon = sandbox.daemon_with(|command| {
+        let full = fs::File::options().write(true).open("/dev/full").expect("a device that is always full");
+        command.stderr(full);
+    });
+    // A failure is a warning in the log.
+    assert_eq!(sandbox.output(["run-now", "bad", "--wait"]).status.code(), Some(3));
+    sandbox.ok(["stop"]);
+    assert!(daemon.wait().success());
+}
+
 /// Limits the size of the files that the daemon may write.
 fn largest_file(daemon: &Daemon, current: Option<u64>) {
     let pid = Pid::from_raw(i32::try_from(daemon.pid()).expect("a process id"));

@@ -120,7 +120,11 @@ impl Coverage {
             let same = remembered.and_then(|memory| memory.trigger.as_ref()) == Some(&spec);
             let is_open = self.open(&job.name).is_some();
             if !job.enabled {
-                self.close(&job.name, cursor);
+                // Nobody has kept its schedule since, also where the last daemon had decided to but did not live
+                // to write it down.
+                if let Some(last) = self.stretches.get_mut(&job.name).and_then(|all| all.last_mut()) {
+                    last.until = Some(last.until.map_or(cursor, |until| until.min(cursor)));
+                }
             } else if same && !is_open {
                 self.begin(&job.name, &spec, cursor, anchor, u64::MAX);
             }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use jobctl::core::change::{Change, Claim, Gap, StepRecord};
+use jobctl::core::change::{Change, Claim, Finish, Gap, StepRecord};
 use jobctl::core::event::EventKind;
 use jobctl::core::instant::Timestamp;
 use jobctl::core::name::Name;
@@ -54,39 +54,10 @@ impl Ledger {
         match change {
             Change::Claim(claim) => return self.claim(claim, unwritten),
             Change::Gap(gap) => self.gap(gap, unwritten),
-            Change::Started { run, attempt, at, process } => {
-                let boot_id = self.boot_id.clone();
-                let Some(row) = self.open_row(*run) else { return Outcome::Refused };
-                row.status = RunStatus::Running;
-                row.attempt = *attempt;
-                row.started_at = row.started_at.or(Some(*at));
-                row.process = *process;
-                row.boot_id = Some(boot_id);
-                row.retry_at = None;
-                row.reason = None;
+            Change::Started { run, .. } | Change::Retrying { run, .. } | Change::Ending { run, .. } => {
+                return self.move_on(*run, change);
             }
-            Change::Retrying { run, attempt, retry_at, reason, .. } => {
-                let Some(row) = self.open_row(*run) else { return Outcome::Refused };
-                row.status = RunStatus::Retrying;
-                row.attempt = *attempt;
-                row.retry_at = Some(*retry_at);
-                row.reason = Some(*reason);
-            }
-            Change::Finished(finish) => {
-                let Some(row) = self.open_row(finish.run) else {
-                    unwritten.insert(finish.run);
-                    return Outcome::Refused;
-                };
-                row.status = finish.status;
-                row.reason = finish.reason;
-                row.finished_at = Some(finish.at);
-                row.retry_at = None;
-                let (job, well) = (row.job.clone(), finish.status == RunStatus::Succeeded);
-                if let Some(memory) = self.jobs.get_mut(&job).filter(|_| counts(finish.status)) {
-                    memory.well = Some(well);
-                    memory.last_success = if well { Some(finish.at) } else { memory.last_success };
-                }
-            }
+            Change::Finished(finish) => return self.finished(finish, unwritten),
             Change::Cursor { job, cursor } => self.memory(job).cursor = Some(*cursor),
             Change::Track { job, cursor, anchor, trigger } => {
                 let memory = self.memory(job);
@@ -98,6 +69,7 @@ impl Ledger {
             Change::Pause { job, pause } => self.memory(job).pause.clone_from(pause),
             Change::Satisfied { job, dependencies } => self.memory(job).satisfied.clone_from(dependencies),
             Change::StartupBoot { job, boot_id } => self.memory(job).startup_boot = Some(boot_id.clone()),
+            Change::Overdue { job, since } => self.memory(job).overdue_since = Some(*since),
             Change::Define { job, toml } => drop(self.definitions.insert(job.clone(), toml.clone())),
             Change::Undefine { job } => {
                 self.definitions.remove(job);
@@ -130,6 +102,23 @@ impl Ledger {
         Outcome::Applied
     }
 
+    fn finished(&mut self, finish: &Finish, unwritten: &mut HashSet<RunId>) -> Outcome {
+        let Some(row) = self.open_row(finish.run) else {
+            unwritten.insert(finish.run);
+            return Outcome::Refused;
+        };
+        row.status = finish.status;
+        row.reason = finish.reason;
+        row.finished_at = Some(finish.at);
+        row.retry_at = None;
+        let (job, well) = (row.job.clone(), finish.status == RunStatus::Succeeded);
+        if let Some(memory) = self.jobs.get_mut(&job).filter(|_| counts(finish.status)) {
+            memory.well = Some(well);
+            memory.last_success = if well { Some(finish.at) } else { memory.last_success };
+        }
+        Outcome::Applied
+    }
+
     fn forget(&mut self, job: &Name) {
         self.jobs.remove(job);
         self.tracked_after.remove(job);
@@ -137,6 +126,36 @@ impl Ledger {
 
     fn open_row(&mut self, run: RunId) -> Option<&mut RunRow> {
         self.rows.get_mut(&run).filter(|row| row.finished_at.is_none())
+    }
+
+    /// Writes how far a run has come.
+    fn move_on(&mut self, run: RunId, change: &Change) -> Outcome {
+        let boot_id = self.boot_id.clone();
+        let Some(row) = self.open_row(run) else { return Outcome::Refused };
+        match change {
+            Change::Started { attempt, at, process, .. } => {
+                row.status = RunStatus::Running;
+                row.attempt = *attempt;
+                row.started_at = row.started_at.or(Some(*at));
+                row.process = *process;
+                row.boot_id = Some(boot_id);
+                row.retry_at = None;
+                row.reason = row.reason.filter(|_| row.ending_at.is_some());
+            }
+            Change::Retrying { attempt, retry_at, reason, .. } => {
+                row.status = RunStatus::Retrying;
+                row.attempt = *attempt;
+                row.retry_at = Some(*retry_at);
+                row.reason = Some(*reason);
+                row.ending_at = None;
+            }
+            Change::Ending { reason, at, .. } if row.ending_at.is_none() => {
+                row.reason = Some(*reason);
+                row.ending_at = Some(*at);
+            }
+            _ => return Outcome::Refused,
+        }
+        Outcome::Applied
     }
 
     fn claim(&mut self, claim: &Claim, unwritten: &mut HashSet<RunId>) -> Outcome {
@@ -152,6 +171,7 @@ impl Ledger {
         row.coalesced = claim.coalesced;
         row.priority = claim.priority;
         row.args.clone_from(&claim.args);
+        row.forced = claim.forced;
         self.insert(row);
         if let Some(cursor) = claim.cursor {
             self.memory(&claim.job).cursor = Some(cursor);
@@ -259,6 +279,8 @@ impl Ledger {
             note: None,
             priority: 0,
             args: Vec::new(),
+            forced: false,
+            ending_at: None,
             usage: None,
             result: None,
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jobctl::core::instant::{Monotonic, Now, Timestamp};
 use jobctl::core::name::Name;
 use jobctl::core::run::{Exit, ProcessMark, Reason, RunId, RunStatus};
-use jobctl::core::scheduler::{Evidence, Found, FoundCommand, Place, Unfinished};
+use jobctl::core::scheduler::{Evidence, Found, FoundCommand, LeftEnding, Place, Unfinished};
 use jobctl::store::RunRow;
 
 use super::ledger::Ledger;
@@ -170,6 +170,12 @@ impl Machine {
             retry_at: row.retry_at,
             priority: row.priority,
             args: row.args,
+            forced: row.forced,
+            ending: row.ending_at.zip(row.reason).map(|(at, reason)| LeftEnding {
+                at,
+                reason,
+                detail: row.detail,
+            }),
             evidence,
         }
     }

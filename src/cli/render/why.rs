@@ -218,6 +218,11 @@ fn open(status: RunStatus, run: &RunView) -> String {
                 because(run)
             )
         }
+        _ if run.reason.is_some() => format!(
+            " Run {number} was started{}, is told to end{} and is still alive.",
+            started(run),
+            because(run)
+        ),
         _ => format!(" Run {number} was started{} and is alive.", started(run)),
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::due::run_event;
-use super::io::{Effects, Evidence, Found, Unfinished};
-use super::live::{Cause, JobId, LiveRun, PoolKey, Stand};
+use super::io::{Effects, Evidence, Found, LeftEnding, Unfinished};
+use super::live::{Cause, Ending, JobId, LiveRun, PoolKey, Progress, Stand};
 use super::resume::{Resumed, resume};
 use super::{MonoTimer, Scheduler};
 use crate::core::change::{Change, StepRecord};
@@ -27,15 +27,16 @@ impl Scheduler {
             Some(id) => id,
             None => self.ghost(&old.job, now),
         };
-        let mut run = self.new_run(job, old.source, old.due_at, now);
+        let mut run = self.run_of(job, old.run, old.source, old.due_at, now);
         self.next_run = self.next_run.max(old.run.0 + 1);
-        run.id = old.run;
         run.fire_time = old.fire_time;
         run.queued_at = old.queued_at;
         run.attempt = old.attempt;
         run.status = old.status;
         run.priority = old.priority;
         run.args = old.args;
+        run.forced = old.forced;
+        run.ending = old.ending.as_ref().map(ending_of);
         run.durable = true;
         run.catch_up = true;
         run.started = old.started_at.map(|at| (at, backdated(at, now)));
@@ -66,21 +67,35 @@ impl Scheduler {
                 self.mono_timers.arm(now.mono.plus(wait), MonoTimer::Retry(id));
             }
             Evidence::NeverStarted => self.consider(id, now, fx),
-            Evidence::Started { found, steps } => self.adopt(id, job, &found, &steps, now, fx),
-            Evidence::Unknown(reason) => self.lose(id, reason, None, now, fx),
+            Evidence::Started { found, steps } => {
+                let asked_at = old.ending.map(|ending| ending.at);
+                self.adopt(id, job, Remains { found: &found, steps: &steps, asked_at }, now, fx);
+            }
+            Evidence::Unknown(reason) => self.gone(id, job, reason, now, fx),
+        }
+    }
+
+    /// Ends a run of which nothing is left. One that was being brought to its end has come to it; of any other
+    /// nobody can tell how it ended.
+    fn gone(&mut self, id: RunId, job: JobId, reason: Reason, now: Now, fx: &mut Effects) {
+        // A copy of the store may be older than the end.
+        let known = reason != Reason::Restored;
+        match self.runs.get(&id).and_then(|run| run.ending.clone()).filter(|_| known) {
+            None => self.lose(id, reason, None, now, fx),
+            Some(ending) => {
+                self.take_hold_of_instance(id, job);
+                let Some(run) = self.runs.get_mut(&id) else { return };
+                let mut progress = Progress::new(Vec::new(), false, None);
+                progress.verdict = Some(progress.verdict_of(Some(ending)));
+                run.progress = Some(Box::new(progress));
+                self.settle(id, now, fx);
+            }
         }
     }
 
     /// Keeps a run whose processes have outlived the last daemon, or whose end the kernel has told.
-    fn adopt(
-        &mut self,
-        id: RunId,
-        job: JobId,
-        found: &[Found],
-        steps: &[StepRecord],
-        now: Now,
-        fx: &mut Effects,
-    ) {
+    fn adopt(&mut self, id: RunId, job: JobId, remains: Remains<'_>, now: Now, fx: &mut Effects) {
+        let Remains { found, steps, asked_at } = remains;
         self.take_hold_of_instance(id, job);
         self.take_hold_of_worker(id);
         let wanted = !self.slot(job).removed;
@@ -115,6 +130,9 @@ impl Scheduler {
                     fx.commit(Change::Step { run: id, step });
                 }
                 self.arm_adopted(id, now, fx);
+                if let Some(asked_at) = asked_at {
+                    self.go_on_ending(id, asked_at, now, fx);
+                }
                 for (place, exit) in ended {
                     match exit {
                         Some(exit) => self.command_exited(id, place, exit, None, now, fx),
@@ -147,6 +165,22 @@ impl Scheduler {
         }
     }
 
+    /// Goes on with bringing a run to its end: its commands are asked once more, as it cannot be told whether they
+    /// were, and killed when they would have been.
+    fn go_on_ending(&mut self, id: RunId, asked_at: Timestamp, now: Now, fx: &mut Effects) {
+        let Some(run) = self.runs.get(&id) else { return };
+        let over = run.progress.as_ref().is_none_or(|progress| progress.verdict.is_some());
+        let cause = match run.ending {
+            Some(Ending::TimedOut) => Cause::TimeLimit,
+            Some(Ending::Told { .. }) => Cause::Told,
+            None => return,
+        };
+        if !over {
+            let kill_at = backdated(asked_at, now).plus(run.job.policy.kill_after);
+            self.ask_children_until(id, cause, kill_at, fx);
+        }
+    }
+
     fn take_hold_of_instance(&mut self, id: RunId, job: JobId) {
         if let Some(run) = self.runs.get_mut(&id) {
             run.has_instance = true;
@@ -162,6 +196,22 @@ impl Scheduler {
             pool.busy += 1;
             run.worker = Some(key);
         }
+    }
+}
+
+/// What is left of a run that was started.
+struct Remains<'a> {
+    found: &'a [Found],
+    steps: &'a [StepRecord],
+    /// When it was asked to end, if it was.
+    asked_at: Option<Timestamp>,
+}
+
+/// Reads back why a run was being brought to its end.
+fn ending_of(left: &LeftEnding) -> Ending {
+    match left.reason {
+        Reason::Timeout => Ending::TimedOut,
+        reason => Ending::Told { reason, detail: left.detail.clone() },
     }
 }
 

@@ -1,17 +1,14 @@
-//! One attempt of a run: its stages, its commands, its time limits, and how each command ends.
+//! One attempt of a run: its stages, its commands, and how each command ends.
 
 use super::io::{Effect, Effects};
-use super::live::{Cause, Child, Dying, Ending, Failure, Progress, Stand, Verdict};
+use super::live::{Cause, Child, Dying, Failure, Progress, Stand, Verdict};
 use super::plan::{self, Place, StageKind};
 use super::{MonoTimer, Scheduler};
 use crate::core::change::{Change, Notice, NoticeKind, StepRecord};
 use crate::core::event::{Event, EventKind};
-use crate::core::instant::Now;
+use crate::core::instant::{Monotonic, Now};
 use crate::core::job::NotifyWhen;
 use crate::core::run::{Exit, ProcessMark, Reason, RunEvent, RunId, RunStatus, Usage, transition};
-
-/// SIGKILL, the same number on every Linux (signal(7)).
-const KILL: i32 = 9;
 
 impl Scheduler {
     /// Begins the next attempt of a run that holds all it needs.
@@ -235,72 +232,6 @@ impl Scheduler {
         self.start_stage(id, now, fx);
     }
 
-    /// Asks a whole run to end; what it waits for is given up, what it runs is told to stop.
-    pub(super) fn end(&mut self, id: RunId, ending: Ending, now: Now, fx: &mut Effects) {
-        let Some(run) = self.runs.get_mut(&id) else { return };
-        if run.progress.is_some() {
-            run.ending.get_or_insert(ending);
-            self.ask_children(id, Cause::Told, now, fx);
-        } else if let Ending::Told { reason, detail } = ending {
-            self.finish_unstarted(id, RunStatus::Cancelled, reason, detail, now, fx);
-        }
-    }
-
-    /// Asks the commands of a run to end with the job's stop signal; `kill_after` later they are killed.
-    pub(super) fn ask_children(&mut self, id: RunId, cause: Cause, now: Now, fx: &mut Effects) {
-        let Some(run) = self.runs.get_mut(&id) else { return };
-        let policy = run.job.policy.clone();
-        let kill_at = now.mono.plus(policy.kill_after);
-        let Some(progress) = run.progress.as_mut() else { return };
-        for child in progress.children.iter_mut().filter(|child| child.dying == Dying::No) {
-            child.dying = Dying::Asked { kill_at, cause };
-            self.mono_timers.arm(kill_at, MonoTimer::Kill(id, child.position));
-            if let Some(process) = child.process {
-                let signal = policy.stop_signal;
-                fx.push(Effect::Signal { run: id, place: child.place, process, signal });
-            }
-        }
-    }
-
-    /// Kills a command that was asked to end and has not.
-    pub(super) fn kill(&mut self, id: RunId, position: u32, fx: &mut Effects) {
-        let Some(progress) = self.runs.get_mut(&id).and_then(|run| run.progress.as_mut()) else { return };
-        for child in progress.children.iter_mut().filter(|child| child.position == position) {
-            let (Dying::Asked { cause, .. } | Dying::Killed { cause }) = child.dying else { continue };
-            child.dying = Dying::Killed { cause };
-            if let Some(process) = child.process {
-                fx.push(Effect::Signal { run: id, place: child.place, process, signal: KILL });
-                fx.push(Effect::Sweep { run: id, process });
-            }
-        }
-    }
-
-    /// The attempt has used up its time.
-    pub(super) fn attempt_limit_reached(&mut self, id: RunId, now: Now, fx: &mut Effects) {
-        let Some(run) = self.runs.get_mut(&id) else { return };
-        let Some(progress) = run.progress.as_ref() else { return };
-        if progress.verdict.is_none() && progress.time_limit.is_some_and(|at| at <= now.mono) {
-            run.ending.get_or_insert(Ending::TimedOut);
-            self.ask_children(id, Cause::TimeLimit, now, fx);
-        }
-    }
-
-    /// One command has used up its time.
-    pub(super) fn command_limit_reached(&mut self, id: RunId, position: u32, now: Now, fx: &mut Effects) {
-        let Some(run) = self.runs.get_mut(&id) else { return };
-        let policy = run.job.policy.clone();
-        let kill_at = now.mono.plus(policy.kill_after);
-        let Some(progress) = run.progress.as_mut() else { return };
-        let child = progress.children.iter_mut().find(|child| child.position == position);
-        let Some(child) = child.filter(|child| child.dying == Dying::No) else { return };
-        child.dying = Dying::Asked { kill_at, cause: Cause::TimeLimit };
-        self.mono_timers.arm(kill_at, MonoTimer::Kill(id, position));
-        if let Some(process) = child.process {
-            let signal = policy.stop_signal;
-            fx.push(Effect::Signal { run: id, place: child.place, process, signal });
-        }
-    }
-
     /// A run lasts longer than its job expects.
     pub(super) fn long_run(&mut self, id: RunId, now: Now, fx: &mut Effects) {
         let Some(run) = self.runs.get(&id) else { return };
@@ -336,11 +267,7 @@ impl Scheduler {
     }
 }
 
-fn disarm_child(
-    timers: &mut super::Timers<crate::core::instant::Monotonic, MonoTimer>,
-    id: RunId,
-    child: &Child,
-) {
+fn disarm_child(timers: &mut super::Timers<Monotonic, MonoTimer>, id: RunId, child: &Child) {
     if let Some(at) = child.time_limit {
         timers.disarm(at, MonoTimer::CommandLimit(id, child.position));
     }

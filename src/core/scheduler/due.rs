@@ -11,7 +11,7 @@ use crate::core::event::{Event, EventKind};
 use crate::core::instant::{Now, Timestamp};
 use crate::core::job::{Grace, Job, OnBusy};
 use crate::core::policy;
-use crate::core::run::{Reason, RunStatus, Source};
+use crate::core::run::{Reason, RunId, RunStatus, Source};
 use crate::core::trigger::{Fires, Firing, Schedule, Trigger};
 
 /// How many late fire times of one job are decided one by one before others have their turn.
@@ -219,11 +219,24 @@ impl Scheduler {
         self.claim(id, run, Some(fire_time), coalesced, now, fx);
     }
 
-    /// Makes a run in memory with the job's own settings.
+    /// Makes a run in memory with the job's own settings and the next free number.
     pub(super) fn new_run(&mut self, id: JobId, source: Source, due_at: Timestamp, now: Now) -> LiveRun {
+        let number = self.new_run_id();
+        self.run_of(id, number, source, due_at, now)
+    }
+
+    /// Makes a run in memory with the job's own settings.
+    pub(super) fn run_of(
+        &self,
+        id: JobId,
+        number: RunId,
+        source: Source,
+        due_at: Timestamp,
+        now: Now,
+    ) -> LiveRun {
         let job = self.slot(id).job.clone();
         LiveRun {
-            id: self.new_run_id(),
+            id: number,
             status: RunStatus::Queued,
             source,
             fire_time: None,
@@ -274,6 +287,7 @@ impl Scheduler {
             note,
             priority: run.priority,
             args: run.args.clone(),
+            forced: run.forced,
         }));
         fx.event(run_event(&run, EventKind::RunQueued, now));
         self.slot_mut(id).more_mut().open.push(run.id);

@@ -3,11 +3,11 @@
 use super::due::run_event;
 use super::io::{Effect, Effects};
 use super::jobs::job_event;
-use super::live::{Failure, JobId, Stand, Verdict};
+use super::live::{Failure, JobId, Slot, Stand, Verdict};
 use super::{MonoTimer, Scheduler, WallTimer, plan};
 use crate::core::change::{Change, Finish, Notice, NoticeKind};
 use crate::core::event::EventKind;
-use crate::core::instant::Now;
+use crate::core::instant::{Now, Timestamp};
 use crate::core::job::OnLost;
 use crate::core::policy;
 use crate::core::run::{Exit, Reason, RunEvent, RunId, RunStatus, Source, transition};
@@ -206,7 +206,7 @@ impl Scheduler {
         }
         if well {
             more.last_success = Some(now.wall);
-            self.arm_overdue(job, now);
+            self.arm_overdue(job);
         }
     }
 
@@ -239,13 +239,17 @@ impl Scheduler {
         }
     }
 
-    /// Arms the alarm of a job that must succeed every so often.
-    pub(super) fn arm_overdue(&mut self, id: JobId, now: Now) {
+    /// Arms the alarm of a job that must succeed every so often; an absence of which somebody was told already
+    /// raises none again.
+    pub(super) fn arm_overdue(&mut self, id: JobId) {
         let slot = self.slot(id);
-        let old = slot.more().and_then(|more| more.overdue_at);
-        let within = slot.job.policy.expect.success_within.filter(|_| slot.job.enabled && !slot.removed);
-        let since = slot.more().and_then(|more| more.last_success);
-        let at = within.map(|within| since.unwrap_or(now.wall).plus(within));
+        let more = slot.more();
+        let old = more.and_then(|more| more.overdue_at);
+        let since = absent_since(slot);
+        let said = more.and_then(|more| more.overdue_since) == Some(since);
+        let wanted = slot.job.enabled && !slot.removed && !said;
+        let within = slot.job.policy.expect.success_within.filter(|_| wanted);
+        let at = within.map(|within| since.plus(within));
         if old == at {
             return;
         }
@@ -260,11 +264,14 @@ impl Scheduler {
 
     /// A job has not succeeded for longer than it should; said once until it succeeds again.
     pub(super) fn overdue(&mut self, id: JobId, now: Now, fx: &mut Effects) {
-        let slot = self.slot(id);
+        let slot = self.slot_mut(id);
         if slot.removed || slot.pause().is_some() {
             return;
         }
         let job = slot.job.clone();
+        let since = absent_since(slot);
+        slot.more_mut().overdue_since = Some(since);
+        fx.commit(Change::Overdue { job: job.name.clone(), since });
         let mut event = job_event(now, EventKind::JobOverdue, &job.name);
         event.detail = job.policy.expect.success_within.map(crate::core::duration::format);
         fx.event(event);
@@ -308,6 +315,11 @@ struct End {
     detail: Option<String>,
     exit: Option<Exit>,
     result: Option<String>,
+}
+
+/// Returns since when a job has not succeeded: its last success, or the beginning of its schedule.
+fn absent_since(slot: &Slot) -> Timestamp {
+    slot.more().and_then(|more| more.last_success).unwrap_or(slot.anchor)
 }
 
 fn ends_so(on: DependencyOn, status: RunStatus) -> bool {

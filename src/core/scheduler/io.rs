@@ -61,6 +61,8 @@ pub struct Memory {
     pub last_success: Option<Timestamp>,
     /// Whether its last run that was started ended well; `None` = none has ended yet.
     pub well: Option<bool>,
+    /// The beginning of the absence of a success of which somebody was told last.
+    pub overdue_since: Option<Timestamp>,
 }
 
 /// A run that was not over when the store was last written, and what is known of it now.
@@ -90,8 +92,23 @@ pub struct Unfinished {
     pub priority: i32,
     /// Extra arguments of a manual request.
     pub args: Vec<String>,
+    /// True: it goes past the instance limit.
+    pub forced: bool,
+    /// Why it was being brought to its end, if it was.
+    pub ending: Option<LeftEnding>,
     /// What the evidence says.
     pub evidence: Evidence,
+}
+
+/// The end to which an earlier daemon was bringing a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftEnding {
+    /// Since when.
+    pub at: Timestamp,
+    /// Why; `timeout` = its time limit, anything else = it was told to end.
+    pub reason: Reason,
+    /// More about the reason, for people.
+    pub detail: Option<String>,
 }
 
 /// What became of an unfinished run while no daemon looked.

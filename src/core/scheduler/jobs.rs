@@ -1,82 +1,21 @@
-//! The job set: how it is taken in at the start, replaced at a reload, and changed job by job.
+//! The job set: how it is replaced at a reload, and changed job by job.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::io::{Boot, Effect, Effects, Memory, Settings};
-use super::live::{JobId, LiveRun, More, PoolKey, PoolState, Slot};
-use super::timers::Timers;
-use super::{Gate, MonoTimer, Scheduler, WallTimer};
+use super::io::{Effects, Memory, Settings};
+use super::live::{JobId, LiveRun, More, Slot};
+use super::{Scheduler, WallTimer};
 use crate::core::change::{Change, Pause};
 use crate::core::event::{Event, EventKind};
 use crate::core::instant::{Now, Timestamp};
-use crate::core::job::{Command, Job, Origin, Pool, StartupScope, Work};
+use crate::core::job::{Command, Job, Origin, Pool, Work};
 use crate::core::name::Name;
 use crate::core::policy;
 use crate::core::run::{Reason, RunStatus, Source};
-use crate::core::trigger::{Fires, Firing, Trigger};
+use crate::core::trigger::{Firing, Trigger};
 
 impl Scheduler {
-    /// Begins with a job set and what the store remembers of it.
-    pub fn new(boot: Boot, now: Now) -> (Self, Vec<Effect>) {
-        let mut scheduler = Scheduler {
-            slots: Vec::with_capacity(boot.jobs.len()),
-            by_name: HashMap::with_capacity(boot.jobs.len()),
-            free: Vec::new(),
-            dependents: HashMap::new(),
-            runs: BTreeMap::new(),
-            pools: BTreeMap::new(),
-            job_timers: Timers::new(),
-            wall_timers: Timers::new(),
-            mono_timers: Timers::new(),
-            hold: boot.hold,
-            degraded: false,
-            gate: Gate::Open,
-            stopping: None,
-            unread_gaps: 0,
-            back_to: Timestamp::MAX,
-            rewound: BTreeSet::new(),
-            absent: BTreeMap::new(),
-            next_run: boot.next_run,
-            boot_id: boot.boot_id,
-            last: now,
-            heartbeat: boot.heartbeat.unwrap_or(Timestamp::MIN),
-            settings: boot.settings,
-        };
-        let mut fx = Effects::default();
-        scheduler.set_pools(&boot.pools);
-        scheduler.close_gate(boot.heartbeat, now);
-        let mut memory = boot.memory;
-        let mut starting = Vec::new();
-        for job in boot.jobs {
-            let remembered = memory.remove(&job.name).unwrap_or_default();
-            let mut ran_this_boot = remembered.startup_boot.as_ref() == Some(&scheduler.boot_id);
-            let id = scheduler.take_in(job, remembered, now, &mut fx);
-            if let Some(restored) = &boot.restored {
-                ran_this_boot = scheduler.settle_restore(id, restored, ran_this_boot, now, &mut fx);
-            }
-            if boot.starting {
-                starting.push((id, ran_this_boot));
-            }
-        }
-        scheduler.absent = memory;
-        scheduler.link_dependents();
-        scheduler.restore_all(boot.unfinished, now, &mut fx);
-        // After what was left behind: a run of a startup job that is still alive counts.
-        for (id, ran_this_boot) in starting {
-            scheduler.fire_at_startup(id, ran_this_boot, now, &mut fx);
-        }
-        if boot.restored.is_some() {
-            fx.event(Event::new(now.wall, EventKind::DaemonRestored));
-            fx.commit(Change::RestoreSettled);
-        }
-        let mut event = Event::new(now.wall, EventKind::JobsLoaded);
-        event.detail = Some(format!("{} jobs", scheduler.slots.len()));
-        fx.event(event);
-        scheduler.run_timers(now, &mut fx);
-        (scheduler, fx.0)
-    }
-
     /// Replaces the job set: untouched jobs keep their timers, runs that are alive go on.
     pub(super) fn reload(
         &mut self,
@@ -134,13 +73,15 @@ impl Scheduler {
             }
             None | Some(_) => memory.pause,
         };
-        let remembers = memory.last_success.is_some() || memory.well.is_some();
+        let remembers =
+            memory.last_success.is_some() || memory.well.is_some() || memory.overdue_since.is_some();
         if pause.is_some() || !memory.satisfied.is_empty() || remembers {
             let more = slot.more_mut();
             more.pause = pause;
             more.satisfied = memory.satisfied;
             more.last_success = memory.last_success;
             more.well = memory.well;
+            more.overdue_since = memory.overdue_since;
         }
         let until = slot.pause().and_then(|pause| pause.until);
         let id = self.place(slot);
@@ -149,7 +90,7 @@ impl Scheduler {
         }
         self.find_next(id);
         self.arm(id);
-        self.arm_overdue(id, now);
+        self.arm_overdue(id);
         id
     }
 
@@ -207,7 +148,7 @@ impl Scheduler {
             self.find_next(id);
         }
         self.arm(id);
-        self.arm_overdue(id, now);
+        self.arm_overdue(id);
         if !job.enabled {
             self.drop_waiting(id, Reason::Disabled, true, now, fx);
         }
@@ -387,35 +328,6 @@ impl Scheduler {
         *self.slot_mut(ghost) = slot;
     }
 
-    fn set_pools(&mut self, pools: &[Pool]) {
-        let catch_up = (PoolKey::CatchUp, self.settings.catch_up_parallel);
-        let wanted = pools.iter().map(|pool| (PoolKey::Named(pool.name.clone()), pool.workers));
-        let wanted: BTreeMap<_, _> = wanted.chain([catch_up]).collect();
-        self.pools
-            .retain(|key, state| wanted.contains_key(key) || state.busy > 0 || !state.waiting.is_empty());
-        for (key, workers) in wanted {
-            self.pools.entry(key).or_insert_with(|| PoolState::new(workers)).workers = workers.max(1);
-        }
-    }
-
-    fn report_pools(&self, pools: &[Pool], now: Now, fx: &mut Effects) {
-        let has = |name: &Name| self.pools.contains_key(&PoolKey::Named(name.clone()));
-        for pool in pools.iter().filter(|pool| !has(&pool.name)) {
-            let mut event = Event::new(now.wall, EventKind::PoolAdded);
-            event.detail = Some(pool.name.to_string());
-            fx.event(event);
-        }
-        for key in self.pools.keys() {
-            if let PoolKey::Named(name) = key
-                && !pools.iter().any(|pool| pool.name == *name)
-            {
-                let mut event = Event::new(now.wall, EventKind::PoolRemoved);
-                event.detail = Some(name.to_string());
-                fx.event(event);
-            }
-        }
-    }
-
     pub(super) fn link_dependents(&mut self) {
         let mut dependents: HashMap<Name, Vec<JobId>> = HashMap::new();
         for id in self.by_name.values().copied() {
@@ -427,35 +339,6 @@ impl Scheduler {
             }
         }
         self.dependents = dependents;
-    }
-
-    fn close_gate(&mut self, heartbeat: Option<Timestamp>, now: Now) {
-        let behind = heartbeat.filter(|beat| beat.since(now.wall) > policy::ON_TIME);
-        self.gate = match behind {
-            Some(reaches) => Gate::Clock { reaches, until: now.mono.plus(self.settings.max_clock_wait) },
-            None if self.settings.startup_delay.is_zero() => Gate::Open,
-            None => Gate::Delay { until: now.mono.plus(self.settings.startup_delay) },
-        };
-        if let Gate::Delay { until } | Gate::Clock { until, .. } = self.gate {
-            self.mono_timers.arm(until, MonoTimer::Gate);
-        }
-    }
-
-    fn fire_at_startup(&mut self, id: JobId, ran_this_boot: bool, now: Now, fx: &mut Effects) {
-        let job = self.slot(id).job.clone();
-        if !matches!(job.firing, Firing::Startup) || !job.enabled {
-            return;
-        }
-        if job.policy.startup == StartupScope::Boot && ran_this_boot {
-            return;
-        }
-        fx.commit(Change::StartupBoot { job: job.name.clone(), boot_id: self.boot_id.clone() });
-        if self.slot(id).pause().is_some() {
-            let one = Fires { count: 1, first: now.wall, last: now.wall };
-            self.gap(id, &job, RunStatus::Skipped, Reason::Paused, None, one, now, fx);
-        } else {
-            self.decide_one(id, &job, now.wall, now.wall, 0, now, fx);
-        }
     }
 
     /// A startup job that comes into the set later is not due before the next boot, as with cron's @reboot.

@@ -48,6 +48,8 @@ pub(super) struct More {
     pub(super) last_success: Option<Timestamp>,
     /// Whether the last run that was started ended well.
     pub(super) well: Option<bool>,
+    /// The beginning of the absence of a success of which somebody was told last.
+    pub(super) overdue_since: Option<Timestamp>,
     /// The deadline of `expect.success_within` that is armed.
     pub(super) overdue_at: Option<Timestamp>,
 }

@@ -5,23 +5,27 @@
 //! wants to be called again. It must not know a file, a socket, a process or a thread.
 //!
 //! - `due`: from a fire time to a claim or a row that says why not.
-//! - `slots`: from a claim to a start: instant, commit, grace, instance, worker.
-//! - `attempt`: from a start to an end: stages, time limits, retries.
+//! - `slots`: from a claim to a start: instant, commit, grace, instance; `pools`: who gets the next worker.
+//! - `attempt`: from a start to an end: stages and commands; `ending`: time limits, cancels, kills.
 //! - `finish`: the end, and what follows from it.
 //! - `adopt`: runs that an earlier daemon left behind; `resume`: how far they had come.
 //! - `restored`: what a restore of the store made unknown.
-//! - `jobs`: the job set and its changes; `commands`: what clients ask for; `clock`: the hands of the clock.
+//! - `begin`: the job set and the memory of it at a start; `jobs`: its changes; `commands`: what clients ask for.
+//! - `clock`: the hands of the clock.
 
 mod adopt;
 mod attempt;
+mod begin;
 mod clock;
 mod commands;
 mod due;
+mod ending;
 mod finish;
 mod io;
 mod jobs;
 mod live;
 mod plan;
+mod pools;
 mod restored;
 mod resume;
 mod slots;
@@ -33,8 +37,8 @@ mod timers;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub use io::{
-    Answer, Boot, Command, Effect, Evidence, Found, FoundCommand, FutureGap, Input, Memory, PutAction,
-    RunNow, Settings, Unfinished, Wakeup,
+    Answer, Boot, Command, Effect, Evidence, Found, FoundCommand, FutureGap, Input, LeftEnding, Memory,
+    PutAction, RunNow, Settings, Unfinished, Wakeup,
 };
 pub use plan::{HookKind, HookOwner, Place, command as command_at, name as name_of};
 pub use snapshot::{JobSnapshot, JobState, PoolSnapshot, RunSnapshot};

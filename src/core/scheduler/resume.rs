@@ -150,7 +150,9 @@ impl<'a> Scene<'a> {
                 break;
             }
             progress.begun += u32::try_from(stage.places.len()).unwrap_or(u32::MAX);
-            if progress.failure.is_some() {
+            // Who brings a run to its end starts nothing new.
+            let ended = self.run.ending.is_some() && last_seen.is_none_or(|last| index >= last);
+            if progress.failure.is_some() || ended {
                 break;
             }
         }
@@ -197,7 +199,7 @@ impl<'a> Scene<'a> {
             }
             progress.children.push(self.child(&stage, *place, position, found));
         }
-        if !known && stage.kind != StageKind::Closing {
+        if !known && stage.kind != StageKind::Closing && self.run.ending.is_none() {
             let names: Vec<_> = ended.iter().map(|(place, _)| plan::name(&self.run.job, *place)).collect();
             let what = if progress.itemised { format!("{}: ", names.join(", ")) } else { String::new() };
             return Resumed::Lost { detail: format!("{what}nobody saw how it ended") };
@@ -214,7 +216,7 @@ impl<'a> Scene<'a> {
         Child {
             place,
             position,
-            process: found.map(|found| found.process),
+            process: found.filter(|found| found.exit.is_none()).map(|found| found.process),
             started,
             output_offset: None,
             dying: Dying::No,
@@ -235,6 +237,7 @@ impl<'a> Scene<'a> {
     ) -> Resumed {
         let reads = self.run.job.policy.output.json || self.run.job.policy.expect.output_nonempty;
         let verdict = match hint {
+            _ if self.run.ending.is_some() => progress.verdict_of(self.run.ending.clone()),
             Some(hint) if progress.failure.is_none() => verdict_of(hint, all_known),
             Some((Some(RunStatus::Cancelled), _)) => {
                 Verdict::Cancelled { reason: Reason::Cancelled, detail: None }

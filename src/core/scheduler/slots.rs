@@ -170,40 +170,6 @@ impl Scheduler {
         }
     }
 
-    /// Gives free workers of a pool to those who wait, in their order.
-    fn drain_pool(&mut self, key: &PoolKey, now: Now, fx: &mut Effects) {
-        while let Some(pool) = self.pools.get(key).filter(|pool| pool.busy < pool.workers) {
-            let allowed = |id: &RunId| self.runs.get(id).is_none_or(|run| self.starts_allowed(run));
-            // Only during a hold or a stop the first is not the next.
-            let Some(next) = pool.waiting.iter().find(|(_, _, id)| allowed(id)).copied() else { return };
-            let (_, _, id) = next;
-            let Some(pool) = self.pools.get_mut(key) else { return };
-            pool.waiting.remove(&next);
-            if let Some(run) = self.runs.get_mut(&id) {
-                pool.busy += 1;
-                run.worker = Some(key.clone());
-                self.start_attempt(id, now, fx);
-            }
-        }
-    }
-
-    /// Lets every pool start what it can, after its size has changed.
-    pub(super) fn drain_pools(&mut self, now: Now, fx: &mut Effects) {
-        let keys: Vec<PoolKey> = self.pools.keys().cloned().collect();
-        for key in keys {
-            self.drain_pool(&key, now, fx);
-        }
-    }
-
-    /// Gives back the worker of a run.
-    pub(super) fn release_worker(&mut self, id: RunId, now: Now, fx: &mut Effects) {
-        let Some(key) = self.runs.get_mut(&id).and_then(|run| run.worker.take()) else { return };
-        if let Some(pool) = self.pools.get_mut(&key) {
-            pool.busy = pool.busy.saturating_sub(1);
-        }
-        self.drain_pool(&key, now, fx);
-    }
-
     /// Drops a run from memory and lets the next ones have what it held.
     pub(super) fn forget(&mut self, id: RunId, now: Now, fx: &mut Effects) {
         self.release_worker(id, now, fx);

@@ -26,6 +26,9 @@ pub enum BindError {
     /// Something that is not a socket has the path; it is left alone.
     #[error("{} exists and is not a socket", path.display())]
     NotASocket { path: PathBuf },
+    /// Everybody can replace what is in the socket's directory: clients would talk to whoever did.
+    #[error("everybody can replace files in {}", path.display())]
+    Unsafe { path: PathBuf },
     /// The path does not fit into a socket address (108 bytes, unix(7)).
     #[error("{} is too long for a socket", path.display())]
     PathTooLong { path: PathBuf },
@@ -142,6 +145,10 @@ fn prepare_directory(path: &Path, group: Option<u32>) -> Result<(), BindError> {
     if made {
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed("make"))?;
     }
+    let mode = fs::metadata(directory).map_err(failed("look at"))?.mode();
+    if mode & 0o002 != 0 && mode & 0o1000 == 0 {
+        return Err(BindError::Unsafe { path: directory.to_owned() });
+    }
     // Only a directory that is jobctl's own is opened: somebody's home directory stays as it is.
     let own = made || directory.file_name().is_some_and(|name| name == "jobctl");
     if own && group.is_some() {
@@ -164,6 +171,7 @@ fn lock(path: &Path) -> Result<File, BindError> {
         .create(true)
         .truncate(false)
         .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
         .open(&lock_path)
         .map_err(failed)?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {

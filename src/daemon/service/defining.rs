@@ -10,6 +10,7 @@ use crate::core::instant::Now;
 use crate::core::job::Job;
 use crate::core::name::Name;
 use crate::core::scheduler::{Answer, Command, Input, PutAction, RunNow};
+use crate::core::trigger::{Firing, Schedule, Trigger};
 use crate::daemon::catalogue::CatalogueError;
 use crate::daemon::clock;
 use crate::daemon::event_loop::EventLoop;
@@ -20,6 +21,11 @@ use crate::process;
 use crate::protocol::error::ServiceError;
 use crate::protocol::views::DiagnosticView;
 use crate::protocol::{reply, request};
+
+/// Says whether a job is due once, at an instant that has passed.
+fn has_passed(job: &Job, now: Now) -> bool {
+    matches!(&job.firing, Firing::Clock(Schedule { trigger: Trigger::At(at), .. }) if at.at <= now.wall)
+}
 
 impl EventLoop {
     pub(super) fn add(&mut self, add: request::Add, by: Actor, reply: ReplyHandle) {
@@ -49,28 +55,42 @@ impl EventLoop {
         if before.is_some() && !add.replace {
             return Err(ServiceError::NameTaken { name: name.to_string() });
         }
-        let toml = if add.paused {
+        let mut toml = if add.paused {
             write::set(&add.toml, "paused", "true").map_err(internal)?
         } else {
             add.toml.clone()
         };
-        let checked = self.check(&name, &toml)?;
+        let mut checked = self.check(&name, &toml)?;
+        let passed = add.run_now && has_passed(&checked.job, clock::now());
+        if passed {
+            toml = write::set(&toml, "grace", "\"unlimited\"").map_err(internal)?;
+            checked = self.check(&name, &toml)?;
+        }
         let replaced = before.is_some();
         if add.dry_run {
             return Ok(Done { warnings: checked.warnings, replaced, run_id: None });
         }
         let action = if replaced { PutAction::Replaced } else { PutAction::Added };
         self.put(&checked, toml, action, before, by, clock::now())?;
-        let run_id = if add.run_now {
-            let request = RunNow { job: name, args: Vec::new(), if_due: false, force: false, priority: None };
-            match self.command(Command::RunNow(request)) {
-                Answer::Run(run) => Some(run.0),
-                _ => None,
-            }
-        } else {
-            None
-        };
+        let run_id = if add.run_now { self.run_added(name, passed) } else { None };
         Ok(Done { warnings: checked.warnings, replaced, run_id })
+    }
+
+    /// Runs a job that was added a moment ago at once. Where that has made it due already, this is the run meant;
+    /// during a hold it comes with the release.
+    fn run_added(&mut self, name: Name, passed: bool) -> Option<u64> {
+        if passed {
+            let run = self.scheduler.open_runs(name.as_str()).last().map(|run| run.0);
+            let due = self.scheduler.job(name.as_str()).is_some_and(|job| job.next_fire_time.is_some());
+            if run.is_some() || due {
+                return run;
+            }
+        }
+        let request = RunNow { job: name, args: Vec::new(), if_due: false, force: false, priority: None };
+        match self.command(Command::RunNow(request)) {
+            Answer::Run(run) => Some(run.0),
+            _ => None,
+        }
     }
 
     pub(super) fn edit(&mut self, edit: request::Edit, by: Actor, reply: ReplyHandle) {

@@ -21,10 +21,24 @@ use crate::store::RevisionRow;
 
 impl EventLoop {
     pub(super) fn remove(&mut self, remove: request::Remove, by: Actor, reply: ReplyHandle) {
+        let bulk = remove.selector.is_bulk();
         self.with_selected(remove.selector, move |event_loop, names| {
-            let result = names.and_then(|names| event_loop.try_remove(&names, by));
+            let result = names.and_then(|names| {
+                let names = if bulk { event_loop.added_of(names)? } else { names };
+                event_loop.try_remove(&names, by)
+            });
             event_loop.acknowledge(Acknowledge::new(reply, result.map(|names| reply::Names { names })));
         });
+    }
+
+    /// Leaves out the jobs of the job file: who asks for many means those that can be removed.
+    fn added_of(&self, names: Vec<Name>) -> Result<Vec<Name>, ServiceError> {
+        let is_added = |name: &Name| self.service.catalogue.added(name.as_str()).is_some();
+        let (added, declared): (Vec<Name>, Vec<Name>) = names.into_iter().partition(is_added);
+        match (added.is_empty(), declared.first()) {
+            (true, Some(name)) => self.not_declared(name).map(|()| added),
+            _ => Ok(added),
+        }
     }
 
     /// Takes jobs out: all of them or none.

@@ -6,7 +6,7 @@ use super::run::run_view;
 use super::{millis, zone_of};
 use crate::core::civil::Zone;
 use crate::core::duration;
-use crate::core::job::{Command, Grace, Job, OnBusy, Origin, Step, StepBody, Work};
+use crate::core::job::{Command, Grace, Job, OnBusy, Origin, StartupScope, Step, StepBody, Work};
 use crate::core::name::Name;
 use crate::core::scheduler::JobSnapshot;
 use crate::core::trigger::{Firing, Trigger};
@@ -135,7 +135,14 @@ fn trigger_view(job: &Job, zone: &Zone) -> TriggerView {
         kind: job.firing.kind().to_owned(),
         spec,
         timezone: zone.name().to_owned(),
-        description: job.firing.describe(job.name.as_str()),
+        description: trigger_words(job),
+    }
+}
+
+fn trigger_words(job: &Job) -> String {
+    match (&job.firing, job.policy.startup) {
+        (Firing::Startup, StartupScope::Start) => "Each time the daemon starts".to_owned(),
+        _ => job.firing.describe(job.name.as_str()),
     }
 }
 

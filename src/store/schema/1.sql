@@ -2,7 +2,8 @@
 
 -- The ledger: one row for each run, and one for each stretch of fire times that led to none.
 -- A row is final exactly when it has finished_at. A row for a stretch has its last fire time in fire_time and
--- the first in first_fire_time, and stands for those between them that have no row of their own.
+-- the first in first_fire_time, and stands for those between them that have no row of their own. A row with
+-- ending_at and no finished_at is being brought to its end, and reason and detail say why.
 -- AUTOINCREMENT: a number is never given out twice.
 CREATE TABLE runs (
     run_id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -32,6 +33,8 @@ CREATE TABLE runs (
     note TEXT,
     priority INTEGER NOT NULL DEFAULT 0,
     args TEXT,
+    forced INTEGER NOT NULL DEFAULT 0,
+    ending_at INTEGER,
     cpu_user_us INTEGER,
     cpu_system_us INTEGER,
     peak_memory INTEGER,
@@ -88,7 +91,8 @@ CREATE TABLE jobs (
     satisfied TEXT,
     startup_boot TEXT,
     last_success INTEGER,
-    well INTEGER
+    well INTEGER,
+    overdue_since INTEGER
 ) STRICT, WITHOUT ROWID;
 
 -- Jobs that were added by command, as TOML fragments.

@@ -6,7 +6,7 @@ use super::{apply, at, claim_of, finish_of, memory, name};
 use crate::core::change::{Change, Claim, Finish};
 use crate::core::run::{Exit, ProcessMark, Reason, RunId, RunStatus, Source, Usage};
 use crate::core::trigger::FireNote;
-use crate::store::{RunRow, Store};
+use crate::store::{Outcome, RunRow, Store};
 
 const RUN: RunId = RunId(7);
 
@@ -17,6 +17,7 @@ fn rich_claim() -> Claim {
         note: Some(FireNote::Gap),
         priority: -5,
         args: vec!["--force".to_owned(), "\"ä\n".to_owned()],
+        forced: true,
         due_at: at(65),
         ..claim_of(RUN.0, "a", 60)
     }
@@ -49,6 +50,8 @@ fn queued() -> RunRow {
         note: Some(FireNote::Gap),
         priority: -5,
         args: vec!["--force".to_owned(), "\"ä\n".to_owned()],
+        forced: true,
+        ending_at: None,
         usage: None,
         result: None,
     }
@@ -155,4 +158,38 @@ fn the_end_is_written_down_in_full() {
     };
     assert_eq!(store.reader().run(RUN).unwrap(), Some(ended));
     assert_eq!(store.load().unwrap().unfinished, []);
+}
+
+#[test]
+fn what_brings_a_run_to_its_end_comes_back_with_it() {
+    let mut store = with_running();
+    let ending = |secs, detail: &str| Change::Ending {
+        run: RUN,
+        reason: Reason::Cancelled,
+        detail: Some(detail.to_owned()),
+        at: at(secs),
+    };
+    apply(&mut store, &[ending(70, "why")]);
+    assert_eq!(store.commit(&[ending(71, "again")]).unwrap(), [Outcome::Refused]);
+    let asked = RunRow {
+        reason: Some(Reason::Cancelled),
+        detail: Some("why".to_owned()),
+        ending_at: Some(at(70)),
+        ..running()
+    };
+    unfinished_is(&store, asked.clone());
+    // A hook is started after the work.
+    let process = running().process;
+    apply(&mut store, &[Change::Started { run: RUN, attempt: 1, at: at(72), process }]);
+    unfinished_is(&store, asked);
+    let again = Change::Retrying {
+        run: RUN,
+        attempt: 1,
+        retry_at: at(90),
+        reason: Reason::Timeout,
+        detail: None,
+        exit: None,
+    };
+    apply(&mut store, &[again, Change::Started { run: RUN, attempt: 2, at: at(90), process }]);
+    unfinished_is(&store, RunRow { attempt: 2, ..running() });
 }

@@ -57,6 +57,7 @@ fn claim_of(run: u64, job: &str, secs: i64) -> Claim {
         note: None,
         priority: 0,
         args: Vec::new(),
+        forced: false,
     }
 }
 

@@ -26,6 +26,7 @@ fn a_jobs_state_comes_back_as_it_was() {
             Change::Pause { job: name("a"), pause: Some(pause.clone()) },
             Change::Satisfied { job: name("a"), dependencies: vec![name("b"), name("c")] },
             Change::StartupBoot { job: name("a"), boot_id: "boot-1".to_owned() },
+            Change::Overdue { job: name("a"), since: at(7) },
         ],
     );
     let expected = JobStateRow {
@@ -38,6 +39,7 @@ fn a_jobs_state_comes_back_as_it_was() {
         startup_boot: Some("boot-1".to_owned()),
         last_success: None,
         well: None,
+        overdue_since: Some(at(7)),
     };
     assert_eq!(state(&store, "a"), Some(expected.clone()));
     apply(

@@ -149,6 +149,32 @@ fn wrong_definitions_are_shown_with_their_place() {
 }
 
 #[test]
+fn words_without_their_mark_are_explained() {
+    let sandbox = Sandbox::with_jobs(JOBS);
+    insta::assert_snapshot!(sandbox.run(["add", "a", "--every", "1h", "echo", "hi"]), @r"
+    exit 2
+    --- stderr
+    error: unexpected argument 'echo' found
+
+      tip: a command and its arguments come last, after `--`
+
+    Usage: jobctl add [OPTIONS] <NAME> [-- <CMD>...]
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(sandbox.run(["show"]), @r"
+    exit 2
+    --- stderr
+    error: the following required arguments were not provided:
+      <JOB|RUN>
+
+    Usage: jobctl show <JOB|RUN>
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
 fn keys_are_set_and_unset() {
     let sandbox = Sandbox::with_jobs(JOBS);
     let _daemon = sandbox.daemon();

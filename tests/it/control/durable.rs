@@ -33,3 +33,24 @@ fn what_was_added_is_there_after_a_kill() {
     assert_eq!(names(&sandbox), Vec::<String>::new());
     assert!(daemon.stop().success());
 }
+
+#[test]
+fn what_was_removed_does_not_start_again() {
+    let sandbox = Sandbox::with_jobs("[jobs.witness]\ncommand = \"true\"\nevery = \"1s\"\n");
+    let daemon = sandbox.daemon();
+    sandbox.ok(["add", "tick", "--every", "1s", "--", "true"]);
+    let mut events = sandbox.events(["--only", "run.started,job.removed", "--json"]);
+    events.until(&["\"tick\""]);
+    sandbox.ok(["remove", "tick"]);
+    daemon.kill();
+    let _daemon = sandbox.daemon();
+    let mut events = sandbox.events(["--only", "run.started", "--json"]);
+    for _ in 0..2 {
+        let line = events.next().expect("the witness runs");
+        assert!(line.contains("\"witness\""), "{line}");
+    }
+    let all = sandbox.ok(["events", "tick", "--only", "job.removed,run.started"]);
+    let last = all.lines().last().unwrap_or_default();
+    assert!(last.contains("job.removed"), "{all}");
+    assert!(sandbox.ok(["history", "tick"]).contains("succeeded"), "its history stays");
+}

@@ -6,7 +6,9 @@ use super::{HOUR, MINUTE, NOON, SECOND, World, cron, job, memory, name, pool};
 use crate::core::change::{Change, Finish, StepRecord};
 use crate::core::job::{Command as JobCommand, Job, OnLost, Policy, Step, StepBody, Work};
 use crate::core::run::{Exit, ProcessMark, Reason, RunId, RunStatus, Source};
-use crate::core::scheduler::{Evidence, Found, FoundCommand, HookKind, HookOwner, Place, Unfinished};
+use crate::core::scheduler::{
+    Evidence, Found, FoundCommand, HookKind, HookOwner, LeftEnding, Place, Unfinished,
+};
 
 const RUN: RunId = RunId(7);
 const AGO: Duration = Duration::from_secs(1_800);
@@ -64,6 +66,16 @@ fn adopt(job: Job, found: Vec<Found>, records: Vec<StepRecord>) -> World {
 }
 
 fn adopt_attempt(job: Job, attempt: u32, found: Vec<Found>, records: Vec<StepRecord>) -> World {
+    adopt_ending(job, attempt, None, found, records)
+}
+
+fn adopt_ending(
+    job: Job,
+    attempt: u32,
+    ending: Option<LeftEnding>,
+    found: Vec<Found>,
+    records: Vec<StepRecord>,
+) -> World {
     let at = NOON.minus(AGO);
     let mut world = World::boot(vec![job], |boot| {
         boot.memory.insert(name("a"), memory(at, &cron("30 * * * *")));
@@ -82,6 +94,8 @@ fn adopt_attempt(job: Job, attempt: u32, found: Vec<Found>, records: Vec<StepRec
             retry_at: None,
             priority: 0,
             args: Vec::new(),
+            forced: false,
+            ending,
             evidence: Evidence::Started { found: found.clone(), steps: records },
         });
     });
@@ -358,4 +372,38 @@ fn p3_an_adopted_startup_run_is_not_joined_by_another() {
     let world = adopt(job, vec![work], Vec::new());
     assert_eq!(world.alive.len(), 1);
     assert_eq!(world.gaps()[0].reason, Reason::Busy);
+}
+
+#[test]
+fn a_cancel_in_progress_starts_nothing_new_but_closing_hooks() {
+    let job = || {
+        with(steps(&["one", "two"]), |policy| {
+            policy.hooks.after_run = vec![JobCommand::Shell("tell".into())];
+        })
+    };
+    let ending = || Some(LeftEnding { at: NOON, reason: Reason::Cancelled, detail: Some("why".into()) });
+    let hook = Place::Hook(HookKind::AfterRun, HookOwner::Job, 0);
+    for found in [vec![alive(1, "one")], vec![ended("one", OK)], vec![]] {
+        let living = found.iter().filter(|found: &&Found| found.exit.is_none()).count();
+        let mut world = adopt_ending(job(), 1, ending(), found, Vec::new());
+        assert_eq!(world.signals.len(), living);
+        for _ in 0..living {
+            world.end(OK);
+        }
+        assert_eq!(world.alive, [(RUN, hook)]);
+        world.end(OK);
+        let end = world.ends()[0].clone();
+        assert_eq!((end.status, end.reason), (RunStatus::Cancelled, Some(Reason::Cancelled)));
+        assert_eq!(end.detail.as_deref(), Some("why"));
+    }
+    // The hook was started when the step had ended, and has gone.
+    let world = adopt_ending(job(), 1, ending(), Vec::new(), vec![record(0, "one", OK)]);
+    assert_eq!((world.alive.len(), world.ends()[0].detail.as_deref()), (0, Some("why")));
+    // The daemon went while the hook ran: it is not asked to end.
+    let told =
+        Found { outcome: Some((RunStatus::Cancelled, None)), age: Some(SECOND), ..alive(3, "after_run 1") };
+    let mut world = adopt_ending(job(), 1, ending(), vec![told], vec![record(0, "one", OK)]);
+    assert!(world.signals.is_empty());
+    world.end(OK);
+    assert_eq!(world.ends()[0].detail.as_deref(), Some("why"));
 }

@@ -285,6 +285,8 @@ fn left(status: RunStatus, evidence: Evidence) -> Unfinished {
         retry_at: None,
         priority: 0,
         args: Vec::new(),
+        forced: false,
+        ending: None,
         evidence,
     }
 }

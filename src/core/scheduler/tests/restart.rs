@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use super::{HOUR, MINUTE, NOON, World, cron, job, memory, name};
+use super::{HOUR, MINUTE, NOON, SECOND, World, cron, job, memory, name};
+use crate::core::change::Change;
+use crate::core::instant::Timestamp;
 use crate::core::job::{Grace, OnLost};
 use crate::core::run::{Exit, ProcessMark, Reason, RunId, RunStatus, Source};
-use crate::core::scheduler::{Boot, Evidence, Found, FoundCommand, Place, Unfinished};
+use crate::core::scheduler::{
+    Boot, Command, Evidence, Found, FoundCommand, LeftEnding, Memory, Place, RunNow, Unfinished,
+};
 use crate::core::trigger::Firing;
 
 const HALF_HOUR: Duration = Duration::from_secs(1_800);
@@ -20,6 +24,11 @@ fn found(command: FoundCommand, exit: Option<Exit>) -> Found {
 }
 
 fn left_behind(status: RunStatus, evidence: Evidence) -> impl FnOnce(&mut Boot) {
+    left_ending(status, None, evidence)
+}
+
+/// Like `left_behind`, but the old daemon was bringing the run to its end.
+fn left_ending(status: RunStatus, ending: Option<LeftEnding>, evidence: Evidence) -> impl FnOnce(&mut Boot) {
     move |boot| {
         let fire_time = NOON.minus(HALF_HOUR);
         boot.memory.insert(name("a"), memory(fire_time, &cron("30 * * * *")));
@@ -37,6 +46,8 @@ fn left_behind(status: RunStatus, evidence: Evidence) -> impl FnOnce(&mut Boot) 
             retry_at: (status == RunStatus::Retrying).then(|| NOON.plus(MINUTE)),
             priority: 0,
             args: Vec::new(),
+            forced: false,
+            ending,
             evidence,
         });
     }
@@ -149,4 +160,157 @@ fn a_trigger_changed_while_the_daemon_was_down_begins_anew() {
     });
     assert!(world.claims().is_empty() && world.gaps().is_empty());
     assert_eq!(world.scheduler.job("a").unwrap().cursor, NOON);
+}
+
+fn cancelled() -> (RunStatus, Option<Reason>, Option<String>) {
+    (RunStatus::Cancelled, Some(Reason::Cancelled), Some("why".to_owned()))
+}
+
+/// The old daemon had sent TERM this long ago.
+fn told(reason: Reason, ago: Duration) -> Option<LeftEnding> {
+    Some(LeftEnding { at: NOON.minus(ago), reason, detail: Some("why".to_owned()) })
+}
+
+fn world_of_ending(reason: Reason, ago: Duration, evidence: Evidence, retries: u32) -> World {
+    let slow = job("a", cron("30 * * * *"), |policy| {
+        policy.kill_after = MINUTE;
+        policy.retry.retries = retries;
+    });
+    World::boot(vec![slow], left_ending(RunStatus::Running, told(reason, ago), evidence))
+}
+
+#[test]
+fn a_cancel_in_progress_goes_on_after_a_restart() {
+    let mut world = world_of_ending(Reason::Cancelled, SECOND * 20, alive(), 2);
+    assert_eq!(world.signals, [(RunId(7), 15)]);
+    world.pass(SECOND * 39);
+    assert_eq!(world.signals.len(), 1, "the time it was given is not over");
+    world.pass(SECOND);
+    assert_eq!(world.signals, [(RunId(7), 15), (RunId(7), 9)]);
+    world.alive.push((RunId(7), Place::Work));
+    world.end(Exit::Code(0));
+    let end = world.ends()[0].clone();
+    assert_eq!((end.status, end.reason, end.detail), cancelled(), "whatever its code says, and no retry");
+    let written = world.ledger.iter().any(|change| matches!(change, Change::Ending { .. }));
+    assert!(!written, "it was written down already");
+}
+
+#[test]
+fn a_cancel_whose_time_ran_out_meanwhile_kills_at_once() {
+    let world = world_of_ending(Reason::Cancelled, MINUTE * 2, alive(), 0);
+    assert_eq!(world.signals, [(RunId(7), 15), (RunId(7), 9)]);
+}
+
+#[test]
+fn a_run_that_was_told_to_end_and_has_gone_is_cancelled_not_lost() {
+    let nothing = Evidence::Started { found: Vec::new(), steps: Vec::new() };
+    for evidence in [nothing, Evidence::Unknown(Reason::Reboot)] {
+        let world = world_of_ending(Reason::Cancelled, MINUTE, evidence.clone(), 2);
+        let end = world.ends()[0].clone();
+        assert_eq!((end.status, end.reason, end.detail), cancelled(), "{evidence:?}");
+        assert_eq!(world.scheduler.job("a").unwrap().running, 0);
+    }
+}
+
+#[test]
+fn a_time_limit_that_was_reached_before_a_restart_is_kept() {
+    let gone = Evidence::Unknown(Reason::Reboot);
+    let ended = {
+        let work = found(FoundCommand::At(Place::Work), Some(Exit::Signal(15)));
+        Evidence::Started { found: vec![work], steps: Vec::new() }
+    };
+    for evidence in [gone, ended] {
+        let world = world_of_ending(Reason::Timeout, SECOND, evidence.clone(), 0);
+        assert_eq!(world.statuses(), [RunStatus::TimedOut], "{evidence:?}");
+        let mut world = world_of_ending(Reason::Timeout, SECOND, evidence, 1);
+        world.pass(SECOND);
+        assert_eq!(world.scheduler.run(RunId(7)).unwrap().attempt, 2, "and it is tried again");
+    }
+}
+
+#[test]
+fn what_brings_a_run_to_its_end_is_written_down_once() {
+    let mut world = World::new(vec![job("a", cron("0 * * * *"), |policy| policy.kill_after = MINUTE)]);
+    world.pass(HOUR);
+    let run = world.alive[0].0;
+    for reason in ["first", "second"] {
+        world.ask(Command::Cancel { run, reason: Some(reason.to_owned()) });
+    }
+    let written: Vec<_> =
+        world.ledger.iter().filter(|change| matches!(change, Change::Ending { .. })).collect();
+    let (reason, detail) = (Reason::Cancelled, Some("first".to_owned()));
+    assert_eq!(written, [&Change::Ending { run, reason, detail, at: NOON.plus(HOUR) }]);
+}
+
+#[test]
+fn run_numbers_have_no_holes_by_restarts() {
+    for (status, evidence) in [
+        (RunStatus::Queued, Evidence::NeverStarted),
+        (RunStatus::Running, alive()),
+        (RunStatus::Retrying, Evidence::NeverStarted),
+    ] {
+        let world = World::boot(vec![job("a", cron("30 * * * *"), |_| {})], left_behind(status, evidence));
+        assert_eq!(world.scheduler.next_run(), RunId(8), "{status}");
+    }
+}
+
+#[test]
+fn a_forced_run_that_waits_is_forced_after_a_restart() {
+    let mut world = World::boot(vec![job("a", cron("30 * * * *"), |_| {})], |boot| {
+        left_behind(RunStatus::Running, alive())(boot);
+        let waiting = boot.unfinished[0].clone();
+        boot.next_run = 9;
+        boot.unfinished.push(Unfinished {
+            run: RunId(8),
+            fire_time: None,
+            source: Source::Manual,
+            status: RunStatus::Queued,
+            attempt: 0,
+            forced: true,
+            evidence: Evidence::NeverStarted,
+            ..waiting
+        });
+    });
+    assert_eq!(world.alive.iter().map(|(run, _)| *run).collect::<Vec<_>>(), [RunId(8)]);
+    world.end(Exit::Code(0));
+    assert_eq!(world.statuses(), [RunStatus::Succeeded]);
+}
+
+#[test]
+fn an_absence_is_told_once_whatever_restarts() {
+    let yearly = || job("a", cron("0 0 1 1 *"), |policy| policy.expect.success_within = Some(HOUR * 26));
+    let memory_of = |world: &World, since: Timestamp| {
+        let said = world.ledger.iter().find_map(|change| match change {
+            Change::Overdue { since, .. } => Some(*since),
+            _ => None,
+        });
+        Memory { overdue_since: said, ..memory(since, &yearly().firing) }
+    };
+    let mut first = World::new(vec![yearly()]);
+    first.pass(HOUR * 25);
+    assert_eq!(first.events(), [""; 0]);
+    // A restart does not begin the wait anew.
+    let at = |memory: Memory, now: Timestamp| {
+        let mut world = World::boot(vec![yearly()], |boot| {
+            boot.memory.insert(name("a"), memory);
+        });
+        world.sleep(now.since(NOON));
+        world
+    };
+    let second = at(memory_of(&first, NOON), NOON.plus(HOUR * 27));
+    assert_eq!(second.events(), ["job.overdue"]);
+    let mut third = at(memory_of(&second, NOON), NOON.plus(HOUR * 30));
+    third.pass(HOUR * 100);
+    assert_eq!(third.events(), [""; 0]);
+    // A success begins a new absence.
+    third.ask(Command::RunNow(RunNow {
+        job: name("a"),
+        args: Vec::new(),
+        if_due: false,
+        force: false,
+        priority: None,
+    }));
+    third.end(Exit::Code(0));
+    third.pass(HOUR * 27);
+    assert_eq!(third.events().last(), Some(&"job.overdue"));
 }

@@ -148,6 +148,8 @@ fn runs_of_the_copy_are_lost_without_consequences() {
                 retry_at: None,
                 priority: 0,
                 args: Vec::new(),
+                forced: false,
+                ending: None,
                 evidence: Evidence::Unknown(Reason::Restored),
             });
         });

@@ -1,0 +1,55 @@
+//! Commands from a cold process: what a person or a script waits for.
+
+use std::process::{Command, Stdio};
+
+use crate::daemon::Place;
+use crate::measure::{in_turn, seconds_each, time};
+use crate::table::{self, Unit};
+use crate::workload::job_file;
+use crate::{Form, Outcome, child};
+
+/// How many processes make up one side of a round.
+const BATCH: usize = 10;
+
+/// Prints the section.
+pub(crate) fn section(form: Form) -> Outcome<()> {
+    let limit = "a process of the same build whose main does nothing";
+    table::section("Commands with 1,000 jobs, from the start of the process to its end", limit);
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let place = Place::new(directory.path().join("place"), &job_file(1_000))?;
+    let alone: [&[&str]; 4] = [&["--version"], &["explain", "*/5 * * * *"], &["list"], &["check"]];
+    for words in alone {
+        row(form, &format!("jobctl {}, no daemon", words.join(" ")), || place.command(words))?;
+    }
+    let daemon = place.daemon()?;
+    let asking: [&[&str]; 5] =
+        [&["status"], &["list"], &["list", "--json"], &["show", "customer-000007"], &["history"]];
+    for words in asking {
+        row(form, &format!("jobctl {}", words.join(" ")), || place.command(words))?;
+    }
+    daemon.stop()
+}
+
+fn row(form: Form, what: &str, command: impl Fn() -> Command) -> Outcome<()> {
+    let compared = in_turn(form.pick(7, 31), || batch(&command), || batch(nothing))?;
+    table::row(what, Unit::Time, compared);
+    Ok(())
+}
+
+/// Makes the command that does nothing.
+fn nothing() -> Command {
+    let mut command = child::command("nothing");
+    command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// Returns seconds for one process.
+fn batch(command: impl Fn() -> Command) -> Outcome<f64> {
+    let run = || -> Outcome<()> {
+        let status = command().status()?;
+        if status.success() { Ok(()) } else { Err(format!("a command ended with {status}").into()) }
+    };
+    let (took, done) = time(|| (0..BATCH).try_for_each(|_| run()));
+    done?;
+    Ok(seconds_each(took, BATCH))
+}

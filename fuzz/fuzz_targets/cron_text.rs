@@ -1,0 +1,9 @@
+//! See the oracle of the same name.
+
+#![no_main]
+
+#[path = "../../tests/fuzz/oracles.rs"]
+#[expect(dead_code, reason = "each target has its own oracle")]
+mod oracles;
+
+libfuzzer_sys::fuzz_target!(|text: &str| oracles::cron_text(text));

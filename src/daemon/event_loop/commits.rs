@@ -1,0 +1,151 @@
+//! From decisions to what is durable: changes are gathered and handed to the store in one piece, and what hangs
+//! on them (starts, hooks, notices, answers) waits for its word.
+
+use super::EventLoop;
+use crate::core::change::Change;
+use crate::core::event::{Event, EventKind};
+use crate::core::instant::Timestamp;
+use crate::core::run::RunId;
+use crate::core::scheduler::Input;
+use crate::daemon::service::Acknowledge;
+use crate::daemon::{clock, log};
+use crate::store::{Outcome, Report};
+
+/// An answer that leaves once the submission of this token is durable and that many starts are carried out.
+pub(super) struct WaitingAnswer {
+    pub(super) token: u64,
+    pub(super) starts: u64,
+    pub(super) acknowledge: Acknowledge,
+}
+
+/// A submission that is not durable yet.
+#[derive(Default)]
+pub(super) struct Pending {
+    /// Which of its changes claim which runs.
+    pub(super) claims: Vec<(usize, RunId)>,
+    /// Events in it that somebody wants to hear of, with their places.
+    pub(super) events: Vec<(usize, Event)>,
+    /// True: it puts something into the outbox.
+    pub(super) notices: bool,
+}
+
+impl EventLoop {
+    /// Asks for rows of the future, once everything decided so far is durable and can be seen.
+    pub(in crate::daemon) fn find_future_gaps(&mut self, after: Timestamp) {
+        self.gap_questions.wait_for(self.next_token, after);
+    }
+
+    /// Queues a change for the next submission.
+    pub(in crate::daemon) fn write(&mut self, change: Change) {
+        let place = self.batch.len();
+        match &change {
+            Change::Claim(claim) => self.at_hand().claims.push((place, claim.run)),
+            Change::Notify(_) => self.at_hand().notices = true,
+            Change::Event(event) => {
+                log::tell(event);
+                if !self.service.event_hooks.is_empty() {
+                    let event = event.clone();
+                    self.at_hand().events.push((place, event));
+                }
+            }
+            _ => {}
+        }
+        self.batch.push(change);
+    }
+
+    /// Returns what is noted about the submission at hand.
+    fn at_hand(&mut self) -> &mut Pending {
+        self.pending.entry(self.next_token).or_default()
+    }
+
+    /// Answers once everything decided so far is durable and carried out.
+    pub(in crate::daemon) fn acknowledge(&mut self, acknowledge: Acknowledge) {
+        let starts = self.starts_queued;
+        self.answers.push_back(WaitingAnswer { token: self.next_token, starts, acknowledge });
+    }
+
+    /// Hands the changes decided so far to the store, in one piece.
+    pub(super) fn submit(&mut self) {
+        if self.batch.is_empty() {
+            self.send_answers();
+            return;
+        }
+        let token = self.next_token;
+        self.next_token += 1;
+        self.pending.entry(token).or_default();
+        self.store.submit(token, std::mem::take(&mut self.batch));
+    }
+
+    pub(super) fn store_reports(&mut self, report: Report) {
+        match report {
+            Report::Committed { token, outcomes } => {
+                let pending = self.pending.remove(&token).unwrap_or_default();
+                let word = |(index, run): (usize, RunId)| {
+                    (run, matches!(outcomes.get(index), Some(Outcome::Applied)))
+                };
+                let claims: Vec<(RunId, bool)> = pending.claims.into_iter().map(word).collect();
+                let applied = |place: usize| matches!(outcomes.get(place), Some(Outcome::Applied));
+                for (_, event) in pending.events.iter().filter(|(place, _)| applied(*place)) {
+                    self.service.event_hooks.tell(event);
+                }
+                if pending.notices {
+                    self.service.notifier.look();
+                }
+                self.service.committed();
+                if self.batch.is_empty() && self.pending.is_empty() {
+                    self.executor.keeper.take_back();
+                }
+                if !claims.is_empty() {
+                    self.feed(Input::Claimed(claims));
+                }
+            }
+            Report::Degraded { error } => {
+                tracing::error!(%error, "the store cannot be written: nothing new is started until it can");
+                self.supervisor.status(&format!("degraded: {error}"));
+                let mut event = Event::new(clock::now().wall, EventKind::DaemonDegraded);
+                event.detail = Some(error.clone());
+                self.service.degraded(Some(error));
+                self.write(Change::Event(event));
+                self.feed(Input::Degraded);
+            }
+            Report::Recovered => {
+                tracing::info!("the store can be written again");
+                self.supervisor.status("running");
+                self.service.degraded(None);
+                self.write(Change::Event(Event::new(clock::now().wall, EventKind::DaemonRecovered)));
+                self.feed(Input::Recovered);
+            }
+            Report::Pruned { job, runs } => {
+                let logs = self.executor.logs().clone();
+                tokio::task::spawn_blocking(move || {
+                    for run in runs {
+                        drop(logs.remove(&job, run));
+                    }
+                });
+            }
+        }
+        self.send_answers();
+    }
+
+    /// Sends the answers whose changes are durable and whose earlier starts have been carried out.
+    pub(super) fn send_answers(&mut self) {
+        let oldest = self.oldest_open();
+        self.service.tell_ends(oldest);
+        self.gap_questions.ask(oldest, self.service.queries());
+        while let Some(next) = self.answers.front() {
+            if next.token >= oldest || next.starts > self.starts_done {
+                return;
+            }
+            if let Some(next) = self.answers.pop_front() {
+                next.acknowledge.send();
+            }
+        }
+    }
+
+    /// Returns the oldest submission that is not durable; all before it are.
+    fn oldest_open(&self) -> u64 {
+        // A token that was not submitted yet is durable when there is nothing to submit under it.
+        let unsubmitted = if self.batch.is_empty() { self.next_token + 1 } else { self.next_token };
+        self.pending.keys().next().copied().unwrap_or(u64::MAX).min(unsubmitted)
+    }
+}
