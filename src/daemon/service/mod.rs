@@ -24,6 +24,7 @@ use super::event_loop::EventLoop;
 use super::listener::{Incoming, ReplyHandle};
 use super::notifier::Notifier;
 use super::queries::Queries;
+use super::watcher::Watcher;
 use crate::core::change::Actor;
 use crate::core::instant::{Now, Timestamp};
 use crate::core::job::Keep;
@@ -67,6 +68,7 @@ pub(super) struct Service {
     progress: watch::Sender<Progress>,
     runs_since_prune: HashMap<Name, u32>,
     last_sweep: Option<Now>,
+    watcher: Watcher,
 }
 
 /// A run whose end is not durable yet.
@@ -135,7 +137,14 @@ impl Service {
             progress: watch::Sender::new(Progress::default()),
             runs_since_prune: HashMap::new(),
             last_sweep: None,
+            watcher: Watcher::default(),
         }
+    }
+
+    /// Watches the job file, or stops, as its setting says.
+    pub(super) fn watch_as_set(&mut self) {
+        let on = self.catalogue.set().daemon.watch;
+        self.watcher.set(on, self.catalogue.config(), &self.queries);
     }
 
     pub(super) fn queries(&self) -> &Queries {
