@@ -21,6 +21,8 @@ mod shadow;
 mod turns;
 mod world;
 
+use std::fmt;
+
 use jobctl::core::scheduler::Command;
 
 use disk::Disk;
@@ -162,12 +164,48 @@ impl Drop for Seed {
     }
 }
 
+/// What has been lived through.
+#[derive(Default)]
+struct Tally {
+    seeds: u64,
+    /// Simulated time, µs, on the clock that no step of the wall clock touches.
+    time: u64,
+    happenings: u64,
+    starts: u64,
+    rows: u64,
+}
+
+impl Tally {
+    fn add(&mut self, other: &Tally) {
+        self.seeds += other.seeds;
+        self.time += other.time;
+        self.happenings += other.happenings;
+        self.starts += other.starts;
+        self.rows += other.rows;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Tally { seeds, time, happenings, starts, rows } = self;
+        let days = time / 86_400_000_000;
+        write!(out, "{seeds} seeds, {days} simulated days, {happenings} happenings, ")?;
+        write!(out, "{starts} starts, {rows} outcomes: nothing lost, nothing twice")
+    }
+}
+
 /// Runs one seed; returns how much happened, or what was broken.
-fn judge(seed: u64) -> Result<(u64, u64), String> {
+fn judge(seed: u64) -> Result<Tally, String> {
     let _named = Seed(seed);
     let world = live(seed, None, false);
     match world.oracle.complaints.first() {
-        None => Ok((world.oracle.starts, world.ledger.rows.len() as u64)),
+        None => Ok(Tally {
+            seeds: 1,
+            time: world.machine.time,
+            happenings: HAPPENINGS as u64,
+            starts: world.oracle.starts,
+            rows: world.ledger.rows.len() as u64,
+        }),
         Some(complaint) => Err(format!("seed {seed}: {complaint}")),
     }
 }
@@ -192,13 +230,10 @@ fn share(nth: u64, of: u64) {
     };
     let one = number("JOBCTL_SIM_SEED").filter(|_| nth == 0);
     let mine = seeds.clone().filter(|seed| one.map_or(seed % of == nth, |one| *seed == one));
-    let (mut starts, mut rows, mut broken) = (0, 0, Vec::new());
+    let (mut tally, mut broken) = (Tally::default(), Vec::new());
     for seed in mine {
         match judge(seed) {
-            Ok((more_starts, more_rows)) => {
-                starts += more_starts;
-                rows += more_rows;
-            }
+            Ok(more) => tally.add(&more),
             Err(complaint) => broken.push((seed, complaint)),
         }
     }
@@ -207,6 +242,8 @@ fn share(nth: u64, of: u64) {
         let complaints: Vec<_> = broken.iter().map(|(_, complaint)| complaint.as_str()).collect();
         panic!("{}\nreplay one with JOBCTL_SIM_SEED={seed} cargo test --test sim", complaints.join("\n"));
     }
+    println!("{tally}");
+    let Tally { starts, rows, .. } = tally;
     assert!(starts > 0 && rows > starts / 2, "hardly anything happened: {starts} starts, {rows} rows");
 }
 
