@@ -11,7 +11,7 @@ export JOBCTL_SIM_SEEDS="${JOBCTL_SIM_SEEDS:-400}"
 # name | file | what stands there | what is put in its place
 mutants() {
     cat <<'END'
-start without a durable claim|src/core/scheduler/slots.rs|if !run.durable {|if false {
+start what the ledger has refused|src/core/scheduler/slots.rs|if !*applied {|if false {
 start before the instant|src/core/scheduler/slots.rs|if now.wall < run.due_at && !has_started {|if now.wall.plus(std::time::Duration::from_secs(1)) < run.due_at && !has_started {
 forget that too late is too late|src/core/policy.rs|Grace::For(limit) => late <= limit,|Grace::For(_) => true,
 one instance too many|src/core/scheduler/slots.rs|if more.active >= limit && !forced {|if more.active > limit && !forced {
