@@ -19,6 +19,7 @@ pub mod listener;
 mod log;
 mod notifier;
 mod output;
+pub mod pictures;
 mod queries;
 mod run;
 mod service;

@@ -218,6 +218,7 @@ impl EventLoop {
         match request {
             Request::Status => reply.finish(Ok(self.status())),
             Request::List(list) => self.list(list, reply),
+            Request::Overview(overview) => self.overview(overview, reply),
             Request::Show(show) => self.show(show, reply),
             Request::Next(next) => reply.finish(self.next_fire_times(&next)),
             Request::History(history) => self.history(history, reply),
