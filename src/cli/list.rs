@@ -32,10 +32,18 @@ impl List {
     pub(crate) fn run(&self, context: &mut Context) -> Result<u8, CliError> {
         let selector = self.filters.selector(&self.jobs, context)?;
         let mut source = Source::open(context)?;
-        let jobs = source.list(selector, context)?;
         if context.json() {
-            context.out.json(&jobs)?;
-        } else if context.quiet() {
+            // A terminal gets it indented; everybody else as it comes, which costs no view.
+            return if context.out.terminal.interactive {
+                let jobs = source.list(selector, context)?;
+                context.out.json(&jobs).map(|()| 0)
+            } else {
+                let jobs = source.list_as_json(selector, context)?;
+                context.out.json(&jobs).map(|()| 0)
+            };
+        }
+        let jobs = source.lines(selector, context)?;
+        if context.quiet() {
             for job in &jobs {
                 context.out.line(&job.name)?;
             }

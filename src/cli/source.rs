@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
+
 use super::context::Context;
 use super::error::{CliError, Kind, chain};
 use super::files::no_catalogue;
@@ -16,16 +18,19 @@ use crate::core::job::Job;
 use crate::core::name::Name;
 use crate::core::run::RunId;
 use crate::core::scheduler::Scheduler;
-use crate::daemon::answers::{self, Pictures};
+use crate::daemon::answers;
 use crate::daemon::boot::picture;
 use crate::daemon::catalogue::Catalogue;
 use crate::daemon::clock;
+use crate::daemon::pictures::Pictures;
 use crate::daemon::views::status::{Facts, resting_view};
 use crate::process::{self, Logs};
 use crate::protocol::error::ServiceError;
 use crate::protocol::request::{self, Request};
 use crate::protocol::selector::Selector;
-use crate::protocol::views::{ChangeView, EventView, JobView, NextView, PauseView, RunView, StatusView};
+use crate::protocol::views::{
+    ChangeView, EventView, JobLine, JobView, NextView, PauseView, RunView, StatusView,
+};
 use crate::protocol::{filter, reply};
 use crate::store::{Loaded, OpenError, QueryError, Reader};
 
@@ -70,7 +75,7 @@ impl Source {
         Ok(Source::Files(Box::new(Offline::open(context)?)))
     }
 
-    /// Lists jobs.
+    /// Lists jobs with everything there is to see of them.
     ///
     /// # Errors
     /// A plain name that no job has, or there is no answer.
@@ -80,11 +85,49 @@ impl Source {
                 let request = Request::List(request::List { selector });
                 call::<reply::Jobs>(client, &request, context).map(|reply| reply.jobs)
             }
-            Source::Files(files) => {
-                let views = files.views()?;
-                let found = filter::select(&selector, &views).map_err(|error| service(&error, context))?;
-                Ok(found.into_iter().cloned().collect())
+            Source::Files(files) => files.list(&selector, context),
+        }
+    }
+
+    /// Lists jobs as one JSON text, which is passed on as the daemon has written it.
+    ///
+    /// # Errors
+    /// As [`Source::list`].
+    pub(crate) fn list_as_json(
+        &mut self,
+        selector: Selector,
+        context: &Context,
+    ) -> Result<Box<RawValue>, CliError> {
+        #[derive(serde::Deserialize)]
+        struct Jobs {
+            jobs: Box<RawValue>,
+        }
+        match self {
+            Source::Daemon(client) => {
+                let request = Request::List(request::List { selector });
+                call::<Jobs>(client, &request, context).map(|reply| reply.jobs)
             }
+            Source::Files(files) => {
+                let jobs = files.list(&selector, context)?;
+                serde_json::value::to_raw_value(&jobs).map_err(|error| CliError::failed(&error))
+            }
+        }
+    }
+
+    /// Lists jobs in a line each.
+    ///
+    /// # Errors
+    /// As [`Source::list`].
+    pub(crate) fn lines(&mut self, selector: Selector, context: &Context) -> Result<Vec<JobLine>, CliError> {
+        match self {
+            Source::Daemon(client) => {
+                let request = Request::Overview(request::Overview { selector });
+                call::<reply::Lines>(client, &request, context).map(|reply| reply.jobs)
+            }
+            Source::Files(files) => files
+                .pictures()
+                .lines(&selector, files.reader.as_ref())
+                .map_err(|error| service(&error, context)),
         }
     }
 
@@ -98,18 +141,12 @@ impl Source {
                 call(client, &Request::Show(request::Show { name: name.to_owned() }), context)
             }
             Source::Files(files) => {
-                let mut jobs = Source::list_of(files, Selector::named(name), context)?;
+                let mut jobs = files.list(&Selector::named(name), context)?;
                 let job = jobs.pop().ok_or_else(|| service(&filter::no_such_job(name, []), context))?;
                 let toml = files.catalogue.definition(name).map_err(|error| CliError::failed(&error))?;
                 Ok(reply::Shown { job, toml: toml.unwrap_or_default() })
             }
         }
-    }
-
-    fn list_of(files: &Offline, selector: Selector, context: &Context) -> Result<Vec<JobView>, CliError> {
-        let views = files.views()?;
-        let found = filter::select(&selector, &views).map_err(|error| service(&error, context))?;
-        Ok(found.into_iter().cloned().collect())
     }
 
     /// Computes the coming fire times of a job.
@@ -304,11 +341,10 @@ impl Offline {
         Pictures::take(&self.scheduler, &self.catalogue, &logs, None)
     }
 
-    fn views(&self) -> Result<Vec<JobView>, CliError> {
-        match &self.reader {
-            Some(reader) => self.pictures().views(reader).map_err(unread),
-            None => Ok(self.pictures().bare_views()),
-        }
+    fn list(&self, selector: &Selector, context: &Context) -> Result<Vec<JobView>, CliError> {
+        self.pictures()
+            .list(selector, self.reader.as_ref(), |views| views.iter().collect())
+            .map_err(|error| service(&error, context))
     }
 
     /// Asks the store; without one the answer is what `without` makes.

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, FixedOffset, NaiveDateTime, Offset, SecondsFormat, TimeZone};
+use chrono::{FixedOffset, NaiveDateTime, SecondsFormat};
 
 use super::instant::Timestamp;
 
@@ -57,7 +57,7 @@ pub(crate) struct Span {
 }
 
 /// Says whether a shift, in seconds, is a correction of the clock: nothing is made up for it and nothing held back
-/// (TIME.md rule 30).
+/// (docs/time.md rule 30).
 ///
 /// Debian's cron draws the line at a jump forward of 3 h, but at a jump back of *more* than 3 h: the folds of
 /// exactly 3 h at Antarctica/Casey are folds there, and here.
@@ -194,8 +194,9 @@ pub struct Embedded;
 
 impl ZoneSource for Embedded {
     fn zone(&self, name: &str) -> Option<Zone> {
-        let zone: chrono_tz::Tz = name.parse().ok()?;
-        Some(Zone::new(sampled(zone)))
+        let index = embedded::ZONES.binary_search_by_key(&name, |(name, _)| name).ok()?;
+        let (name, place) = embedded::ZONES[index];
+        embedded::table(name, place).map(Zone::new)
     }
 
     fn local(&self) -> Zone {
@@ -203,48 +204,84 @@ impl ZoneSource for Embedded {
     }
 
     fn version(&self) -> String {
-        format!("embedded {}", chrono_tz::IANA_TZDB_VERSION)
+        format!("embedded {}", embedded::VERSION)
     }
 
     fn names(&self) -> Vec<String> {
-        chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name().to_owned()).collect()
+        embedded::ZONES.iter().map(|(name, _)| (*name).to_owned()).collect()
     }
 }
 
-/// Finds a zone's transitions by looking every few days and halving where the offset has changed. No zone has
-/// changed its offset and back within so short a time since 1900.
-fn sampled(zone: chrono_tz::Tz) -> ZoneTable {
-    const STEP: i64 = 5 * 86_400;
-    const FROM: i64 = -2_208_988_800; // 1900-01-01
-    const TO: i64 = 4_102_444_800; // 2100-01-01
-    let offset = |secs: i64| {
-        let at = DateTime::from_timestamp(secs, 0).unwrap_or_default().naive_utc();
-        zone.offset_from_utc_datetime(&at).fix().local_minus_utc()
-    };
-    let first_offset = offset(FROM);
-    let mut transitions = Vec::new();
-    let (mut at, mut known) = (FROM, first_offset);
-    while at < TO {
-        let next = at + STEP;
-        let there = offset(next);
-        if there != known {
-            let (mut low, mut high) = (at, next);
-            while high - low > 1 {
-                let middle = low + (high - low) / 2;
-                if offset(middle) == known { low = middle } else { high = middle }
-            }
-            transitions.push((high, offset(high)));
-            known = offset(high);
-            at = high;
-        } else {
-            at = next;
+/// The database as `build.rs` has written it, which says what the bytes mean.
+mod embedded {
+    use super::ZoneTable;
+
+    include!(concat!(env!("OUT_DIR"), "/zones.rs"));
+
+    static DATA: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/zones.bin"));
+
+    /// Where the seconds of a zone's first change are counted from: 1900-01-01.
+    const FROM: i64 = -2_208_988_800;
+
+    /// Reads the zone that begins at a place; `None` where none does.
+    pub(super) fn table(name: &str, place: u32) -> Option<ZoneTable> {
+        let mut rest = DATA.get(usize::try_from(place).ok()?..)?;
+        let first_offset = i32::try_from(number(&mut rest)?).ok()?;
+        let count = usize::try_from(number(&mut rest)?).ok()?;
+        let mut transitions = Vec::with_capacity(count.min(rest.len()));
+        let (mut at, mut offset) = (FROM, first_offset);
+        for _ in 0..count {
+            at += number(&mut rest)?;
+            offset += i32::try_from(number(&mut rest)?).ok()?;
+            transitions.push((at, offset));
         }
+        Some(ZoneTable { name: name.to_owned(), first_offset, transitions })
     }
-    ZoneTable { name: zone.name().to_owned(), first_offset, transitions }
+
+    fn number(rest: &mut &[u8]) -> Option<i64> {
+        let mut number = 0_u64;
+        for shift in (0..u64::BITS).step_by(7) {
+            let (byte, behind) = rest.split_first()?;
+            *rest = behind;
+            number |= u64::from(byte & 0x7f) << shift;
+            if *byte < 0x80 {
+                return Some((number >> 1).cast_signed() ^ -(number & 1).cast_signed());
+            }
+        }
+        None
+    }
 }
 
 impl fmt::Debug for Zone {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Zone({})", self.0.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Offset as _, TimeZone as _};
+
+    use super::{Embedded, ZoneSource as _};
+    use crate::core::instant::Timestamp;
+
+    #[test]
+    fn the_embedded_zones_are_those_of_chrono_tz() {
+        assert_eq!(Embedded.names().len(), chrono_tz::TZ_VARIANTS.len());
+        assert_eq!(Embedded.version(), format!("embedded {}", chrono_tz::IANA_TZDB_VERSION));
+        for theirs in chrono_tz::TZ_VARIANTS {
+            let ours = Embedded.zone(theirs.name()).unwrap();
+            assert_eq!(ours.name(), theirs.name());
+            // Both sides of every change, and twice a month between 1900 and 2100.
+            let changes = ours.0.transitions.iter().flat_map(|(at, _)| [at - 1, *at]);
+            let every = (-2_208_988_800..4_102_444_800).step_by(15 * 86_400 + 1);
+            for secs in changes.chain(every) {
+                let at = DateTime::from_timestamp(secs, 0).unwrap().naive_utc();
+                let offset = theirs.offset_from_utc_datetime(&at).fix().local_minus_utc();
+                assert_eq!(ours.offset_at(Timestamp::from_secs(secs)), offset, "{theirs} at {secs}");
+            }
+        }
+        assert!(Embedded.zone("Europe/Nowhere").is_none());
+        assert!(Embedded.zone("europe/berlin").is_none());
     }
 }

@@ -3,30 +3,27 @@
 //! The daemon asks on the thread that reads the store, commands that read without a daemon ask in their own
 //! process: both get the same answer. Nothing here changes anything or runs anything.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::catalogue::Catalogue;
+use super::pictures::{Known, Latest, Pictures};
 use super::views::diagnostic_view;
 use super::views::event::{change_view, event_view};
-use super::views::job::{broken_view, job_view};
 use super::views::next::next_view;
 use super::views::run::run_view;
-use super::views::zone_of;
 use crate::core::civil::Zone;
 use crate::core::event::EventKind;
 use crate::core::instant::Timestamp;
 use crate::core::name::Name;
 use crate::core::run::{RunId, RunStatus};
-use crate::core::scheduler::{JobSnapshot, Scheduler};
+use crate::core::scheduler::Scheduler;
 use crate::core::trigger::Firing;
-use crate::jobfile::Diagnostic;
-use crate::process::Logs;
 use crate::protocol::error::ServiceError;
 use crate::protocol::selector::Selector;
-use crate::protocol::views::{ChangeView, EventView, JobView, NextView, RunView};
+use crate::protocol::views::{ChangeView, EventView, NextView, RunView};
 use crate::protocol::{filter, pattern, reply, request};
-use crate::store::{Counts, EventFilter, HistoryFilter, QueryError, Reader, RunRow};
+use crate::store::{EventFilter, HistoryFilter, QueryError, Reader, RunRow};
 
 /// How many fire times `next` shows where nobody says.
 const NEXT_DEFAULT: u32 = 10;
@@ -38,97 +35,6 @@ const ROWS_DEFAULT: u64 = 100;
 const AROUND: usize = 20;
 /// How far before an instant `why` looks for events.
 const BEFORE: Duration = Duration::from_secs(3_600);
-
-/// Everything that views of jobs are made from, to be taken to another thread.
-#[derive(Clone, Debug)]
-pub struct Pictures {
-    jobs: Vec<JobSnapshot>,
-    broken: Vec<(Name, Vec<Diagnostic>)>,
-    zone: Zone,
-    logs: Logs,
-}
-
-impl Pictures {
-    /// Takes a picture of every job, or of one.
-    pub fn take(scheduler: &Scheduler, catalogue: &Catalogue, logs: &Logs, only: Option<&str>) -> Self {
-        let broken = catalogue.broken().filter(|(name, _)| only.is_none_or(|only| name.as_str() == only));
-        Pictures {
-            jobs: match only {
-                Some(name) => scheduler.job(name).into_iter().collect(),
-                None => scheduler.jobs().collect(),
-            },
-            broken: broken.map(|(name, errors)| (name.clone(), errors.to_vec())).collect(),
-            zone: catalogue.zone().clone(),
-            logs: logs.clone(),
-        }
-    }
-
-    /// Takes a picture without jobs: enough for questions that are about all of them.
-    pub fn without_jobs(catalogue: &Catalogue, logs: &Logs) -> Self {
-        Pictures { jobs: Vec::new(), broken: Vec::new(), zone: catalogue.zone().clone(), logs: logs.clone() }
-    }
-
-    /// Makes views without the ledger: enough to select by what the scheduler knows.
-    pub fn bare_views(&self) -> Vec<JobView> {
-        self.views_with(&HashMap::new(), &BTreeMap::new())
-    }
-
-    /// Makes views of every job, with what the ledger says of them.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn views(&self, reader: &Reader) -> Result<Vec<JobView>, QueryError> {
-        let latest = reader.latest_runs()?.into_iter().map(|row| (row.job.clone(), row)).collect();
-        Ok(self.views_with(&latest, &reader.counts()?))
-    }
-
-    /// Makes the view of one job, with what the ledger says of it; `None` = there is no such job.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn view(&self, name: &str, reader: &Reader) -> Result<Option<JobView>, QueryError> {
-        let Ok(checked) = Name::new(name) else { return Ok(None) };
-        let latest = reader.latest_run(&checked)?.into_iter().map(|row| (row.job.clone(), row)).collect();
-        let counts = reader.counts_of(&checked)?;
-        let counts = BTreeMap::from([(checked, counts)]);
-        Ok(self.views_with(&latest, &counts).into_iter().find(|view| view.name == name))
-    }
-
-    fn views_with(&self, latest: &HashMap<Name, RunRow>, counts: &BTreeMap<Name, Counts>) -> Vec<JobView> {
-        let jobs = self.jobs.iter().map(|job| {
-            let name = &job.job.name;
-            job_view(job, latest.get(name), counts.get(name), &self.zone, &self.logs)
-        });
-        let broken = self
-            .broken
-            .iter()
-            .map(|(name, errors)| broken_view(name, errors, latest.get(name), &self.zone, &self.logs));
-        jobs.chain(broken).collect()
-    }
-
-    /// Tells of a job and its fire times around an instant where there is no ledger.
-    ///
-    /// # Errors
-    /// The job is not in the picture.
-    pub fn blank_ledger(&self, name: &str, around: Around) -> Result<reply::Ledger, ServiceError> {
-        let job = self.bare_views().into_iter().find(|view| view.name == name);
-        let zone = self.zones().into_iter().find(|(job, _)| job.as_str() == name);
-        let zone = zone.map_or_else(|| self.zone.clone(), |(_, zone)| zone);
-        Ok(reply::Ledger {
-            at: zone.format_exact(around.at),
-            last_fire_time: around.last.map(|at| zone.format_exact(at)),
-            next_fire_time: around.next.map(|at| zone.format_exact(at)),
-            job: job.ok_or_else(|| filter::no_such_job(name, []))?,
-            ..reply::Ledger::default()
-        })
-    }
-
-    /// Returns the zone of every job, for instants of rows.
-    fn zones(&self) -> HashMap<Name, Zone> {
-        let zone = |job: &JobSnapshot| (job.job.name.clone(), zone_of(&job.job, &self.zone).clone());
-        self.jobs.iter().map(zone).collect()
-    }
-}
 
 /// Says whether there is a job of this name, broken ones included.
 ///
@@ -218,7 +124,7 @@ fn with_steps(
     reader: &Reader,
 ) -> Result<RunView, ServiceError> {
     let steps = if row.attempts > 0 { reader.steps(row.run).map_err(internal)? } else { Vec::new() };
-    Ok(run_view(row, &steps, zones.get(&row.job).unwrap_or(&pictures.zone), &pictures.logs))
+    Ok(run_view(row, &steps, zones.get(&row.job).unwrap_or(pictures.zone()), pictures.logs()))
 }
 
 /// Returns how many events a list without a limit of its own has at most.
@@ -265,7 +171,7 @@ pub fn events(
     };
     let found = reader.events(&filter).map_err(internal)?;
     // One zone for all: a sequence of events is read as a whole.
-    let views = found.iter().map(|row| event_view(row, &pictures.zone));
+    let views = found.iter().map(|row| event_view(row, pictures.zone()));
     let mut views: Vec<EventView> = views.filter(|view| filter::takes_event(&narrow, view)).collect();
     let limit = limit.unwrap_or(usize::MAX);
     if request.after.is_some() {
@@ -292,7 +198,7 @@ pub fn changes(
         .transpose()
         .map_err(|_| filter::no_such_job(request.job.as_deref().unwrap_or_default(), []))?;
     let found = reader.revisions(job.as_ref(), rows(request.limit)).map_err(internal)?;
-    Ok(found.iter().map(|row| change_view(row, &pictures.zone)).collect())
+    Ok(found.iter().map(|row| change_view(row, pictures.zone())).collect())
 }
 
 /// Finds what `why` is asked about: the instant (the last fire time where nobody says), and the fire times on
@@ -346,7 +252,7 @@ pub fn ledger(
     let job = job.ok_or_else(|| filter::no_such_job(name, []))?;
     let name = Name::new(name).map_err(internal)?;
     let zones = pictures.zones();
-    let zone = zones.get(&name).unwrap_or(&pictures.zone);
+    let zone = zones.get(&name).unwrap_or(pictures.zone());
     let rows = rows_around(&name, at, reader).map_err(internal)?;
     let runs: Result<Vec<RunView>, ServiceError> =
         rows.iter().map(|row| with_steps(row, &zones, pictures, reader)).collect();
@@ -431,13 +337,14 @@ fn jobs_of(
         return Ok(None);
     }
     let chosen = selector.of_jobs();
-    let mut views = pictures.bare_views();
     let past = reader.jobs_with_history().map_err(internal)?;
-    let known: std::collections::HashSet<String> = views.iter().map(|view| view.name.clone()).collect();
-    let gone = past.iter().filter(|name| !known.contains(name.as_str()));
-    views.extend(gone.map(|name| JobView { name: name.to_string(), ..JobView::default() }));
-    let found = filter::select(&chosen, &views)?;
-    Ok(Some(found.into_iter().filter_map(|view| Name::new(&view.name).ok()).collect()))
+    let no_rows = Latest::new();
+    let mut candidates = pictures.candidates(&no_rows);
+    let known: HashSet<&Name> = candidates.iter().map(Known::name).collect();
+    let gone: Vec<&Name> = past.iter().filter(|name| !known.contains(name)).collect();
+    candidates.extend(gone.into_iter().map(Known::Gone));
+    let found = filter::select(&chosen, &candidates)?;
+    Ok(Some(found.into_iter().map(|known| known.name().clone()).collect()))
 }
 
 /// Reads an instant of a request.

@@ -19,11 +19,13 @@ pub mod listener;
 mod log;
 mod notifier;
 mod output;
+pub mod pictures;
 mod queries;
 mod run;
 mod service;
 mod supervisor;
 pub mod views;
+mod watcher;
 
 pub use listener::BindError;
 pub use run::{Options, RunError, run};

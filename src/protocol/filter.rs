@@ -1,26 +1,32 @@
 //! Filters and sorting: what a selector takes from the jobs, and which events a client asked for.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
+use super::candidate::Candidate;
 use super::error::ServiceError;
 use super::request::Events;
 use super::selector::{Selector, SortKey};
-use super::views::{EventView, JobView};
+use super::views::EventView;
 use super::{instant, pattern};
 
 /// Returns the jobs that a question is about, in the order and number it asks for.
 ///
 /// # Errors
 /// [`ServiceError::NoSuchJob`] for a plain name that no job has, with the closest one; a glob may match nothing.
-pub fn select<'a>(selector: &Selector, jobs: &'a [JobView]) -> Result<Vec<&'a JobView>, ServiceError> {
-    let existing: BTreeSet<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
-    let missing =
-        selector.names.iter().find(|name| !pattern::is_glob(name) && !existing.contains(name.as_str()));
-    match missing {
-        Some(name) => Err(no_such_job(name, existing)),
+pub fn select<'a, C: Candidate>(selector: &Selector, jobs: &'a [C]) -> Result<Vec<&'a C>, ServiceError> {
+    let mut missing: BTreeSet<&str> =
+        selector.names.iter().map(String::as_str).filter(|name| !pattern::is_glob(name)).collect();
+    if !missing.is_empty() {
+        for job in jobs {
+            missing.remove(job.name());
+        }
+    }
+    match selector.names.iter().find(|name| missing.contains(name.as_str())) {
+        Some(name) => Err(no_such_job(name, jobs.iter().map(Candidate::name))),
         None => Ok(matching(selector, jobs)),
     }
 }
@@ -29,7 +35,10 @@ pub fn select<'a>(selector: &Selector, jobs: &'a [JobView]) -> Result<Vec<&'a Jo
 ///
 /// # Errors
 /// As [`select`], and [`ServiceError::NothingSelected`] where the selector is empty or nothing matches it.
-pub fn select_to_act<'a>(selector: &Selector, jobs: &'a [JobView]) -> Result<Vec<&'a JobView>, ServiceError> {
+pub fn select_to_act<'a, C: Candidate>(
+    selector: &Selector,
+    jobs: &'a [C],
+) -> Result<Vec<&'a C>, ServiceError> {
     if selector.selects_nothing() {
         return Err(ServiceError::NothingSelected);
     }
@@ -38,9 +47,9 @@ pub fn select_to_act<'a>(selector: &Selector, jobs: &'a [JobView]) -> Result<Vec
 }
 
 /// Returns the jobs that match, in order; names that no job has are passed over.
-pub fn matching<'a>(selector: &Selector, jobs: &'a [JobView]) -> Vec<&'a JobView> {
+pub fn matching<'a, C: Candidate>(selector: &Selector, jobs: &'a [C]) -> Vec<&'a C> {
     let filter = JobFilter::new(selector);
-    let mut found: Vec<&JobView> = jobs.iter().filter(|job| filter.takes(job)).collect();
+    let mut found: Vec<&C> = jobs.iter().filter(|job| filter.takes(*job)).collect();
     sort(&mut found, selector.sort.unwrap_or(SortKey::Name), selector.desc);
     if let Some(limit) = selector.limit {
         found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -49,8 +58,8 @@ pub fn matching<'a>(selector: &Selector, jobs: &'a [JobView]) -> Vec<&'a JobView
 }
 
 /// Sorts jobs; those without the value come last in both directions, equal ones by name.
-pub fn sort(jobs: &mut Vec<&JobView>, key: SortKey, descending: bool) {
-    let mut keyed: Vec<(Option<SortValue>, &JobView)> =
+pub fn sort<C: Candidate>(jobs: &mut Vec<&C>, key: SortKey, descending: bool) {
+    let mut keyed: Vec<(Option<SortValue<'_>>, &C)> =
         jobs.drain(..).map(|job| (sort_value(job, key), job)).collect();
     keyed.sort_by(|(a, left), (b, right)| {
         let order = match (a, b) {
@@ -60,7 +69,7 @@ pub fn sort(jobs: &mut Vec<&JobView>, key: SortKey, descending: bool) {
             (None, Some(_)) => Ordering::Greater,
             (None, None) => Ordering::Equal,
         };
-        order.then_with(|| left.name.cmp(&right.name))
+        order.then_with(|| left.name().cmp(right.name()))
     });
     jobs.extend(keyed.into_iter().map(|(_, job)| job));
 }
@@ -131,17 +140,16 @@ impl<'a> JobFilter<'a> {
         }
     }
 
-    fn takes(&self, job: &JobView) -> bool {
+    fn takes(&self, job: &impl Candidate) -> bool {
         let Selector { tags, state, status, pool, trigger, .. } = self.selector;
-        let last_status = job.last_run.as_ref().map(|run| run.status.as_str());
-        self.takes_name(&job.name)
-            && (tags.is_empty() || tags.iter().any(|tag| job.tags.contains(tag)))
-            && one_of(state, Some(&job.state))
-            && one_of(status, last_status)
-            && one_of(pool, job.pool.as_deref())
-            && one_of(trigger, Some(&job.trigger.kind))
+        self.takes_name(job.name())
+            && (tags.is_empty() || tags.iter().any(|tag| job.tags().contains(tag)))
+            && one_of(state, Some(job.state()))
+            && one_of(status, job.last_status())
+            && one_of(pool, job.pool())
+            && one_of(trigger, Some(job.kind()))
             && self.text.as_ref().is_none_or(|text| has_text(job, text))
-            && self.since.is_none_or(|since| last_activity(job).is_some_and(|at| at >= since))
+            && self.since.is_none_or(|since| job.last_active_at().is_some_and(|at| at >= since))
     }
 
     fn takes_name(&self, name: &str) -> bool {
@@ -155,39 +163,30 @@ fn one_of(wanted: &[String], value: Option<&str>) -> bool {
     wanted.is_empty() || value.is_some_and(|value| wanted.iter().any(|wanted| wanted == value))
 }
 
-fn has_text(job: &JobView, text: &str) -> bool {
-    let described = [Some(&job.name), job.description.as_ref(), Some(&job.command)];
-    described.into_iter().flatten().chain(&job.tags).any(|part| part.to_lowercase().contains(text))
-}
-
-/// Returns when a job's last run ended, or else began.
-fn last_activity(job: &JobView) -> Option<DateTime<Utc>> {
-    let run = job.last_run.as_ref()?;
-    let at = run.finished_at.as_ref().or(run.started_at.as_ref()).or(run.queued_at.as_ref())?;
-    instant(at).map(|at| at.to_utc())
+fn has_text(job: &impl Candidate, text: &str) -> bool {
+    let has = |part: &str| part.to_lowercase().contains(text);
+    has(job.name())
+        || job.description().is_some_and(has)
+        || has(&job.command())
+        || job.tags().iter().any(|tag| has(tag))
 }
 
 /// What jobs are compared by. Instants are compared as instants: their texts have the offsets of many zones.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum SortValue {
-    Text(String),
-    Pair(String, String),
+enum SortValue<'a> {
+    Text(&'a str),
+    Pair(&'a str, Cow<'a, str>),
     At(DateTime<Utc>),
 }
 
-fn sort_value(job: &JobView, key: SortKey) -> Option<SortValue> {
+fn sort_value(job: &impl Candidate, key: SortKey) -> Option<SortValue<'_>> {
     match key {
-        SortKey::Name => Some(SortValue::Text(job.name.clone())),
-        SortKey::State => Some(SortValue::Text(job.state.clone())),
-        SortKey::Pool => job.pool.clone().map(SortValue::Text),
-        SortKey::Trigger => Some(SortValue::Pair(job.trigger.kind.clone(), job.trigger.spec.clone())),
-        SortKey::Next => job.next_fire_time.as_deref().and_then(instant).map(|at| SortValue::At(at.to_utc())),
-        SortKey::Last => job
-            .last_run
-            .as_ref()
-            .and_then(|run| run.started_at.as_deref().or(run.fire_time.as_deref()))
-            .and_then(instant)
-            .map(|at| SortValue::At(at.to_utc())),
+        SortKey::Name => Some(SortValue::Text(job.name())),
+        SortKey::State => Some(SortValue::Text(job.state())),
+        SortKey::Pool => job.pool().map(SortValue::Text),
+        SortKey::Trigger => Some(SortValue::Pair(job.kind(), job.spec())),
+        SortKey::Next => job.next_at().map(SortValue::At),
+        SortKey::Last => job.last_started_at().map(SortValue::At),
     }
 }
 

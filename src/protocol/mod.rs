@@ -6,6 +6,7 @@
 
 use chrono::{DateTime, FixedOffset};
 
+pub mod candidate;
 pub mod error;
 pub mod filter;
 pub mod frame;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::views::{ChangeView, DiagnosticView, EventView, JobView, NextView, RunView, StatusView};
+use super::views::{ChangeView, DiagnosticView, EventView, JobLine, JobView, NextView, RunView, StatusView};
 
 /// The answer of a method that has nothing to tell: `Hold`, `Release`, `Stop`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,12 @@ pub struct Status {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Jobs {
     pub jobs: Vec<JobView>,
+}
+
+/// The answer of `Overview`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Lines {
+    pub jobs: Vec<JobLine>,
 }
 
 /// The answer of `Show`.

@@ -14,6 +14,10 @@ parameters! {
     List { selector: Selector, }
 }
 parameters! {
+    /// Lists jobs as [`List`] does, each in a line; a tenth of the bytes.
+    Overview { selector: Selector, }
+}
+parameters! {
     /// Shows one job and its definition.
     Show { name: String, }
 }
@@ -241,7 +245,7 @@ requests! {
         Stop,
     }
     with_parameters {
-        List, Show, Next, History, Run, Why, Events, Logs, Export, Add, Edit, Reschedule, Remove, Pause, Resume,
+        List, Overview, Show, Next, History, Run, Why, Events, Logs, Export, Add, Edit, Reschedule, Remove, Pause, Resume,
         RunNow, Wait, Cancel, Hold, Changes, Undo,
     }
 }

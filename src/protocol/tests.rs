@@ -9,8 +9,8 @@ use super::error::ServiceError;
 use super::request::{Add, Edit, List, Logs, Next, Request, RunNow, Wait};
 use super::selector::{JOB_STATES, RUN_STATUSES, Selector, SortKey};
 use super::views::{
-    ChangeView, DiagnosticView, EventView, FireTimeView, JobView, NextView, OriginView, PauseView, PoolView,
-    RunView, StatusView, StepView, TriggerView,
+    ChangeView, DiagnosticView, EventView, FireTimeView, JobLine, JobView, NextView, OriginView, PauseView,
+    PoolView, RunView, StatusView, StepView, TriggerView,
 };
 use super::{DESCRIPTION, SERVICE_DESCRIPTION, reply};
 use crate::core::run::RunStatus;
@@ -87,6 +87,8 @@ fn agrees<T: Serialize + Default>(name: &str, fields: &Fields, left_out: &[&str]
 fn described_types_are_the_views() {
     let types = read(DESCRIPTION).types;
     agrees::<JobView>("Job", &types["Job"], &[]);
+    let left_out = ["next_fire_time", "last_status", "last_at", "description"];
+    agrees::<JobLine>("JobLine", &types["JobLine"], &left_out);
     agrees::<TriggerView>("Trigger", &types["Trigger"], &[]);
     agrees::<OriginView>("Origin", &types["Origin"], &[]);
     agrees::<PauseView>("PauseRecord", &types["PauseRecord"], &[]);
@@ -100,7 +102,7 @@ fn described_types_are_the_views() {
     agrees::<StatusView>("DaemonStatus", &types["DaemonStatus"], &[]);
     agrees::<DiagnosticView>("Diagnostic", &types["Diagnostic"], &[]);
     agrees::<ChangeView>("Change", &types["Change"], &[]);
-    assert_eq!(types.len(), 16, "14 views, the selector and the sort key");
+    assert_eq!(types.len(), 17, "15 views, the selector and the sort key");
 }
 
 #[test]
@@ -128,6 +130,7 @@ fn described_answers_are_the_replies() {
     let check = |name: &str, agrees: fn(&str, &Fields, &[&str])| agrees(name, &methods[name].1, &[]);
     check("Status", agrees::<reply::Status>);
     check("List", agrees::<reply::Jobs>);
+    check("Overview", agrees::<reply::Lines>);
     check("Show", agrees::<reply::Shown>);
     check("Next", agrees::<reply::FireTimes>);
     check("History", agrees::<reply::Runs>);
@@ -151,7 +154,7 @@ fn described_answers_are_the_replies() {
     check("Stop", agrees::<reply::Done>);
     check("Changes", agrees::<reply::Changes>);
     check("Undo", agrees::<reply::Undone>);
-    assert_eq!(methods.len(), 25);
+    assert_eq!(methods.len(), 26);
 }
 
 #[test]

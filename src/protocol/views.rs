@@ -1,8 +1,9 @@
 //! Views: what clients are shown of jobs, runs, events and the daemon. Field names are the JSON contract of
-//! DESIGN section 6; instants are RFC 3339 text with offset, durations integers of milliseconds (`*_ms`).
+//! docs/design.md section 6; instants are RFC 3339 text with offset, durations integers of milliseconds (`*_ms`).
 //!
 //! These are wire types: they hold no logic, and neither the core's types nor the store's rows appear in them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,27 @@ pub struct JobView {
     pub counts: BTreeMap<String, u64>,
     /// Why the definition does not load, for a `broken` job.
     pub error: Option<String>,
+}
+
+/// One job in a line: what the table of `list` shows of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct JobLine {
+    pub name: String,
+    /// As in [`JobView`].
+    pub state: Cow<'static, str>,
+    /// The kind of the trigger, and the trigger as written.
+    pub kind: Cow<'static, str>,
+    pub spec: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_fire_time: Option<String>,
+    /// The status of the last run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_status: Option<Cow<'static, str>>,
+    /// When the last run ended, or else started, or else was due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
 }
 
 /// A job's pause.
@@ -151,7 +173,7 @@ pub struct NextView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cron: Option<String>,
     pub timezone: String,
-    /// Which tz database the answer comes from (TIME.md rule 47).
+    /// Which tz database the answer comes from (docs/time.md rule 47).
     pub tzdb: String,
     pub fire_times: Vec<FireTimeView>,
     /// True: there are no further fire times after these.

@@ -13,6 +13,8 @@ use super::LOCK_FILE;
 /// How often a lock whose owner has not yet written its pid is looked at again, and how long between.
 const LOOKS: u32 = 20;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+/// How often a lock whose owner is dead is looked at again.
+const LOOKS_AT_LEFT_OVER: u32 = 400;
 
 /// The lock, held until it is dropped or the process ends (flock(2)); the file stays.
 ///
@@ -40,10 +42,20 @@ impl Lock {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.custom_flags(libc::O_NOFOLLOW).open(path)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(LockError::Held { pid: owner(&file)? }),
-            Err(errno) => return Err(io::Error::from(errno).into()),
+        let mut looks = 0;
+        while let Err(errno) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            if errno != rustix::io::Errno::WOULDBLOCK {
+                return Err(io::Error::from(errno).into());
+            }
+            let pid = owner(&file)?;
+            // A daemon that was killed between the birth of a job's process and its exec leaves the lock to that
+            // process for a moment.
+            let left_over = !Path::new("/proc").join(pid.to_string()).exists();
+            if !left_over || looks == LOOKS_AT_LEFT_OVER {
+                return Err(LockError::Held { pid });
+            }
+            looks += 1;
+            std::thread::sleep(BETWEEN_LOOKS);
         }
         let had_store = read(&file)?.lines().nth(1) == Some(STORE);
         let lock = Lock { file, pid, had_store };

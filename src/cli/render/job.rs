@@ -7,21 +7,21 @@ use super::time::{exact, instant, millis, relative, relative_text};
 use crate::cli::error::CliError;
 use crate::cli::terminal::Terminal;
 use crate::core::instant::Timestamp;
-use crate::protocol::views::{JobView, OriginView, PauseView, RunView, TriggerView};
+use crate::protocol::views::{JobLine, JobView, OriginView, PauseView};
 
 /// The most characters of a description or trigger in a table.
 const SHORT: usize = 60;
 
 /// Renders jobs as a table.
-pub(crate) fn table(jobs: &[JobView], now: Timestamp, terminal: Terminal) -> String {
+pub(crate) fn table(jobs: &[JobLine], now: Timestamp, terminal: Terminal) -> String {
     let mut table = Table::new(terminal, &["NAME", "STATE", "NEXT", "LAST", "TRIGGER", "DESCRIPTION"]);
     for job in jobs {
         table.row([
-            Entry::new(&job.name),
-            Entry::new(&job.state).tone(state_tone(&job.state)),
-            next(job, now),
-            last(job.last_run.as_ref(), now),
-            Entry::new(short(&trigger(&job.trigger), SHORT)),
+            Entry::new(&*job.name),
+            Entry::new(&*job.state).tone(state_tone(&job.state)),
+            Entry::maybe(job.next_fire_time.as_deref().map(|at| relative_text(at, now))),
+            last(job, now),
+            Entry::new(short(&trigger(&job.kind, &job.spec), SHORT)),
             Entry::new(short(job.description.as_deref().unwrap_or_default(), SHORT)),
         ]);
     }
@@ -38,10 +38,9 @@ fn state_tone(state: &str) -> Tone {
 }
 
 /// Writes a trigger as its key and its text; texts that name the key themselves are enough.
-fn trigger(trigger: &TriggerView) -> String {
-    let TriggerView { kind, spec, .. } = trigger;
-    if spec == kind || spec.strip_prefix(kind.as_str()).is_some_and(|rest| rest.starts_with(' ')) {
-        spec.clone()
+fn trigger(kind: &str, spec: &str) -> String {
+    if spec == kind || spec.strip_prefix(kind).is_some_and(|rest| rest.starts_with(' ')) {
+        spec.to_owned()
     } else {
         format!("{kind} {spec}").trim_end().to_owned()
     }
@@ -58,15 +57,10 @@ fn next_words(job: &JobView, now: Timestamp) -> String {
     }
 }
 
-fn next(job: &JobView, now: Timestamp) -> Entry {
-    Entry::maybe(job.next_fire_time.as_deref().map(|at| relative_text(at, now)))
-}
-
-fn last(run: Option<&RunView>, now: Timestamp) -> Entry {
-    let Some(run) = run else { return Entry::maybe(None) };
-    let at = run.finished_at.as_deref().or(run.started_at.as_deref()).or(run.fire_time.as_deref());
-    let ago = at.map(|at| format!(" {}", relative_text(at, now))).unwrap_or_default();
-    Entry::new(format!("{}{ago}", run.status)).tone(super::run::status_tone(&run.status))
+fn last(job: &JobLine, now: Timestamp) -> Entry {
+    let Some(status) = &job.last_status else { return Entry::maybe(None) };
+    let ago = job.last_at.as_deref().map(|at| format!(" {}", relative_text(at, now))).unwrap_or_default();
+    Entry::new(format!("{status}{ago}")).tone(super::run::status_tone(status))
 }
 
 /// Prints one job with everything that is known of it.
@@ -81,7 +75,7 @@ pub(crate) fn show(job: &JobView, now: Timestamp, out: &mut Out) -> Result<(), C
         lines.push(("Origin", origin(&job.origin)));
         return fields(&lines, out);
     }
-    lines.push(("Trigger", trigger(&job.trigger)));
+    lines.push(("Trigger", trigger(&job.trigger.kind, &job.trigger.spec)));
     if !job.trigger.description.is_empty() {
         lines.push(("Due", job.trigger.description.clone()));
     }

@@ -1,9 +1,13 @@
 //! Tables: sized to the terminal, plain columns when piped.
 
+use std::borrow::Cow;
+
 use comfy_table::presets::NOTHING;
 use comfy_table::{
     Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table as Grid,
 };
+
+use unicode_width::UnicodeWidthStr as _;
 
 use super::text::plain;
 use crate::cli::terminal::Terminal;
@@ -60,16 +64,82 @@ impl Entry {
     }
 }
 
-/// A table while its rows are collected.
+/// A table while its rows are collected: what nobody looks at is written as it is, for a terminal it is arranged.
 #[derive(Debug)]
-pub(crate) struct Table {
-    grid: Grid,
-    terminal: Terminal,
+pub(crate) enum Table {
+    Plain { rows: Vec<Vec<Entry>>, unicode: bool },
+    Arranged(Box<Arranged>),
 }
 
 impl Table {
     /// Makes a table with its headings.
     pub(crate) fn new(terminal: Terminal, headings: &[&str]) -> Self {
+        if terminal.interactive || terminal.colour {
+            Table::Arranged(Box::new(Arranged::new(terminal, headings)))
+        } else {
+            let headings = headings.iter().copied().map(Entry::new).collect();
+            Table::Plain { rows: vec![headings], unicode: terminal.unicode }
+        }
+    }
+
+    /// Adds a row, one cell a heading.
+    pub(crate) fn row(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        match self {
+            Table::Plain { rows, unicode } => rows.push(
+                entries
+                    .into_iter()
+                    .map(|entry| match plain(&entry.text, *unicode) {
+                        Cow::Borrowed(_) => entry,
+                        Cow::Owned(text) => Entry { text, ..entry },
+                    })
+                    .collect(),
+            ),
+            Table::Arranged(table) => table.row(entries),
+        }
+    }
+
+    /// Writes the table, each line without blanks at its end.
+    pub(crate) fn render(self) -> String {
+        match self {
+            Table::Plain { rows, .. } => in_columns(&rows),
+            Table::Arranged(table) => table.render(),
+        }
+    }
+}
+
+/// Writes rows in columns as wide as their widest cell, numbers at the right.
+fn in_columns(rows: &[Vec<Entry>]) -> String {
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows {
+        widths.resize(widths.len().max(row.len()), 0);
+        for (width, entry) in widths.iter_mut().zip(row) {
+            *width = (*width).max(entry.text.width());
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        for (entry, width) in row.iter().zip(&widths) {
+            let blanks = width - entry.text.width();
+            let (before, after) = if entry.right { (blanks, 0) } else { (0, blanks) };
+            text.extend(std::iter::repeat_n(' ', before));
+            text.push_str(&entry.text);
+            text.extend(std::iter::repeat_n(' ', after + usize::from(GAP)));
+        }
+        text.truncate(text.trim_end_matches(' ').len());
+        text.push('\n');
+    }
+    text
+}
+
+/// A table for somebody who looks at it.
+#[derive(Debug)]
+pub(crate) struct Arranged {
+    grid: Grid,
+    terminal: Terminal,
+}
+
+impl Arranged {
+    fn new(terminal: Terminal, headings: &[&str]) -> Self {
         let mut grid = Grid::new();
         grid.load_style(NOTHING);
         match terminal.width.filter(|_| terminal.interactive) {
@@ -87,11 +157,10 @@ impl Table {
         for column in grid.column_iter_mut() {
             column.set_padding((0, GAP));
         }
-        Table { grid, terminal }
+        Arranged { grid, terminal }
     }
 
-    /// Adds a row, one cell a heading.
-    pub(crate) fn row(&mut self, entries: impl IntoIterator<Item = Entry>) {
+    fn row(&mut self, entries: impl IntoIterator<Item = Entry>) {
         let unicode = self.terminal.unicode;
         let cells = entries.into_iter().map(|entry| {
             let cell = Cell::new(plain(&entry.text, unicode));
@@ -127,8 +196,7 @@ impl Table {
         }
     }
 
-    /// Writes the table, each line without blanks at its end.
-    pub(crate) fn render(mut self) -> String {
+    fn render(mut self) -> String {
         if let Some(width) = self.terminal.width.filter(|_| self.terminal.interactive) {
             self.fit(width.max(MIN_WIDTH));
         }

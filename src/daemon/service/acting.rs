@@ -13,10 +13,10 @@ use crate::daemon::answers;
 use crate::daemon::clock;
 use crate::daemon::event_loop::EventLoop;
 use crate::daemon::listener::ReplyHandle;
+use crate::daemon::pictures::{Latest, Pictures};
 use crate::protocol::error::ServiceError;
 use crate::protocol::selector::Selector;
-use crate::protocol::views::JobView;
-use crate::protocol::{filter, reply, request};
+use crate::protocol::{reply, request};
 
 impl EventLoop {
     pub(super) fn pause(&mut self, pause: request::Pause, reply: ReplyHandle) {
@@ -59,13 +59,13 @@ impl EventLoop {
     ) {
         let pictures = self.pictures(None);
         if !selector.is_about_runs() {
-            let names = selected(&selector, &pictures.bare_views());
+            let names = pictures.select_to_act(&selector, &Latest::new());
             return act(self, names);
         }
         let queries = self.service.queries.clone();
         self.service.queries.ask(move |reader| {
-            let views = reader.map_err(internal).and_then(|reader| pictures.views(reader).map_err(internal));
-            let names = views.and_then(|views| selected(&selector, &views));
+            let latest = reader.map_err(internal).and_then(Pictures::latest);
+            let names = latest.and_then(|latest| pictures.select_to_act(&selector, &latest));
             queries.task(move |event_loop| act(event_loop, names));
         });
     }
@@ -208,7 +208,8 @@ impl EventLoop {
             (None, Some(job)) => {
                 self.known(job)?;
                 let open = self.scheduler.open_runs(job);
-                open.last().copied().ok_or(ServiceError::NothingSelected)
+                let run = open.last().copied().or_else(|| self.service.just_ended(job));
+                run.ok_or(ServiceError::NothingSelected)
             }
             (None, None) => Err(ServiceError::invalid_parameter("run_id")),
         }
@@ -223,9 +224,4 @@ impl EventLoop {
         self.command(Command::Release);
         self.acknowledge(Acknowledge::new(reply, Ok(reply::Done {})));
     }
-}
-
-fn selected(selector: &Selector, views: &[JobView]) -> Result<Vec<Name>, ServiceError> {
-    let selected = filter::select_to_act(selector, views)?;
-    Ok(selected.into_iter().filter_map(|view| Name::new(&view.name).ok()).collect())
 }

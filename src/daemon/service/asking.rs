@@ -2,10 +2,11 @@
 
 use super::internal;
 use crate::core::run::RunId;
-use crate::daemon::answers::{self, Pictures};
+use crate::daemon::answers;
 use crate::daemon::clock;
 use crate::daemon::event_loop::EventLoop;
 use crate::daemon::listener::ReplyHandle;
+use crate::daemon::pictures::{Pictures, Views};
 use crate::daemon::views::status;
 use crate::protocol::error::ServiceError;
 use crate::protocol::views::JobView;
@@ -13,6 +14,12 @@ use crate::protocol::{filter, reply, request};
 use crate::store::Reader;
 
 use super::Acknowledge;
+
+/// [`reply::Jobs`], whose views are made while they are written.
+#[derive(serde::Serialize)]
+struct JobsReply<'a> {
+    jobs: &'a Views<'a>,
+}
 
 impl EventLoop {
     /// Takes a picture of every job, or of one.
@@ -46,10 +53,27 @@ impl EventLoop {
 
     pub(super) fn list(&self, list: request::List, reply: ReplyHandle) {
         let pictures = self.pictures(None);
+        self.service.queries.ask(move |reader| {
+            // The reply is written here, a view at a time: nothing holds all of them.
+            let mut reply = Some(reply);
+            let listed = reader.map_err(internal).and_then(|reader| {
+                pictures.list(&list.selector, Some(reader), |views| {
+                    if let Some(reply) = reply.take() {
+                        reply.finish(Ok(JobsReply { jobs: views }));
+                    }
+                })
+            });
+            if let (Err(error), Some(reply)) = (listed, reply) {
+                reply.refuse(error);
+            }
+        });
+    }
+
+    pub(super) fn overview(&self, overview: request::Overview, reply: ReplyHandle) {
+        let pictures = self.pictures(None);
         self.answer(reply, move |reader| {
-            let views = pictures.views(reader).map_err(internal)?;
-            let jobs = filter::select(&list.selector, &views)?.into_iter().cloned().collect();
-            Ok(reply::Jobs { jobs })
+            let jobs = pictures.lines(&overview.selector, Some(reader))?;
+            Ok(reply::Lines { jobs })
         });
     }
 
@@ -129,8 +153,8 @@ impl EventLoop {
         reply: ReplyHandle,
         make: impl FnOnce(JobView) -> T,
     ) {
-        let views = self.pictures(Some(name)).bare_views();
-        let result = views.into_iter().next().map(make).ok_or_else(|| internal("the job is gone"));
+        let view = self.pictures(Some(name)).bare_view(name);
+        let result = view.map(make).ok_or_else(|| internal("the job is gone"));
         self.acknowledge(Acknowledge::new(reply, result));
     }
 }

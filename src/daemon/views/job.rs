@@ -1,18 +1,20 @@
 //! Jobs as clients see them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::run::run_view;
 use super::{millis, zone_of};
 use crate::core::civil::Zone;
 use crate::core::duration;
+use crate::core::instant::Timestamp;
 use crate::core::job::{Command, Grace, Job, OnBusy, Origin, StartupScope, Step, StepBody, Work};
 use crate::core::name::Name;
 use crate::core::scheduler::JobSnapshot;
 use crate::core::trigger::{Firing, Trigger};
 use crate::jobfile::Diagnostic;
 use crate::process::Logs;
-use crate::protocol::views::{JobView, OriginView, PauseView, TriggerView};
+use crate::protocol::views::{JobLine, JobView, OriginView, PauseView, TriggerView};
 use crate::store::{Counts, RunRow};
 
 /// Shows a job as the scheduler has it, with what the ledger says of it. `default` is the zone of jobs that have
@@ -82,6 +84,37 @@ pub fn broken_view(
     }
 }
 
+/// Shows a job in a line, as the scheduler has it, with the newest row of the ledger.
+pub fn job_line(snapshot: &JobSnapshot, last: Option<&RunRow>, default: &Zone) -> JobLine {
+    let job = &*snapshot.job;
+    let zone = zone_of(job, default);
+    JobLine {
+        name: job.name.to_string(),
+        state: Cow::Borrowed(snapshot.state.as_str()),
+        kind: Cow::Borrowed(job.firing.kind()),
+        spec: trigger_spec(job),
+        next_fire_time: snapshot.next_fire_time.map(|at| zone.format_exact(at)),
+        last_status: last.map(|run| Cow::Borrowed(run.status.as_str())),
+        last_at: last.and_then(last_at).map(|at| zone.format_exact(at)),
+        description: job.about.description.clone(),
+    }
+}
+
+/// Shows a job whose definition does not load in a line.
+pub fn broken_line(name: &Name, last: Option<&RunRow>, zone: &Zone) -> JobLine {
+    JobLine {
+        name: name.to_string(),
+        state: Cow::Borrowed("broken"),
+        last_status: last.map(|run| Cow::Borrowed(run.status.as_str())),
+        last_at: last.and_then(last_at).map(|at| zone.format_exact(at)),
+        ..JobLine::default()
+    }
+}
+
+fn last_at(run: &RunRow) -> Option<Timestamp> {
+    run.finished_at.or(run.started_at).or(run.fire_time)
+}
+
 /// Writes what a job runs as one line for people.
 pub fn command_line(work: &Work) -> String {
     let join = |steps: &[Step], by: &str| steps.iter().map(step_line).collect::<Vec<_>>().join(by);
@@ -127,15 +160,19 @@ fn origin_view(origin: &Origin) -> OriginView {
 }
 
 fn trigger_view(job: &Job, zone: &Zone) -> TriggerView {
-    let spec = match &job.firing {
-        Firing::Clock(schedule) => schedule.trigger.spec(),
-        Firing::Startup | Firing::Shutdown | Firing::After(_) => job.firing.spec(),
-    };
     TriggerView {
         kind: job.firing.kind().to_owned(),
-        spec,
+        spec: trigger_spec(job),
         timezone: zone.name().to_owned(),
         description: trigger_words(job),
+    }
+}
+
+/// Writes a trigger as in the job file, without zone and bounds.
+pub fn trigger_spec(job: &Job) -> String {
+    match &job.firing {
+        Firing::Clock(schedule) => schedule.trigger.spec(),
+        Firing::Startup | Firing::Shutdown | Firing::After(_) => job.firing.spec(),
     }
 }
 
