@@ -19,7 +19,7 @@ use crate::table::{self, Unit};
 use crate::{Form, Outcome, child};
 
 /// Half of the time between two instants of a side: the two sides take turns.
-const HALF: Duration = Duration::from_millis(500);
+pub(crate) const HALF: Duration = Duration::from_millis(500);
 
 /// Prints the section.
 pub(crate) fn section(form: Form) -> Outcome<()> {
@@ -95,7 +95,7 @@ fn every_second(form: Form, directory: &Path) -> Outcome<()> {
 }
 
 /// Starts the program at each half second, as barely as can be; returns how late the timer was each time.
-fn bare_ticks(rounds: usize, program: &Program, stamps: &Path) -> Outcome<Vec<f64>> {
+pub(crate) fn bare_ticks(rounds: usize, program: &Program, stamps: &Path) -> Outcome<Vec<f64>> {
     let (path, stamps) = (program.c_path()?, Program::c_string(stamps)?);
     let timer = timerfd_create(TimerfdClockId::Realtime, TimerfdFlags::CLOEXEC)?;
     let first = Duration::from_secs(since_epoch().as_secs() + 1) + HALF;
@@ -115,7 +115,7 @@ fn bare_ticks(rounds: usize, program: &Program, stamps: &Path) -> Outcome<Vec<f6
 }
 
 /// Reads how late each start was, seconds after the nearest instant of its side.
-fn lateness(stamps: &Path, phase: Duration) -> Outcome<Vec<f64>> {
+pub(crate) fn lateness(stamps: &Path, phase: Duration) -> Outcome<Vec<f64>> {
     let bytes = fs::read(stamps)?;
     let stamps = bytes.chunks_exact(8).map(|stamp| stamp.try_into().map_or(0, u64::from_ne_bytes));
     Ok(stamps.map(|stamp| late(Duration::from_nanos(stamp), phase)).collect())

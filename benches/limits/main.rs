@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench limits` runs the short form, under three minutes on two cores;
 //! `cargo bench --bench limits -- --long` measures more rounds and starts through a shell. Words after the
-//! options choose sections: `fires decisions claims starts loading commands idle burst`.
+//! options choose sections: `fires decisions claims starts loading commands idle retention burst`.
 //!
 //! Every figure of jobctl is measured in turn with a limit: the least that any program would have to do for
 //! the same result on this machine. Seconds differ from machine to machine and from minute to minute; the
@@ -19,6 +19,7 @@ mod idle;
 mod loading;
 mod measure;
 mod program;
+mod retention;
 mod starts;
 mod table;
 mod workload;
@@ -49,7 +50,7 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 type Section = fn(Form) -> Outcome<()>;
 
-const SECTIONS: [(&str, Section); 8] = [
+const SECTIONS: [(&str, Section); 9] = [
     ("fires", fires::section),
     ("decisions", decisions::section),
     ("claims", claims::section),
@@ -57,6 +58,7 @@ const SECTIONS: [(&str, Section); 8] = [
     ("loading", loading::section),
     ("commands", commands::section),
     ("idle", idle::section),
+    ("retention", retention::section),
     ("burst", burst::section),
 ];
 

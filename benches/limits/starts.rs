@@ -89,10 +89,9 @@ impl Starter {
     fn batches(&mut self, batches: usize, command: &Command, log: bool) -> Outcome<f64> {
         let (took, done) = time(|| (0..batches).try_for_each(|_| self.batch(command, log)));
         done?;
-        for _ in 0..if log { batches * BATCH } else { 0 } {
-            self.logs.remove(&self.job, RunId(self.run))?;
-            self.run -= 1;
-        }
+        let first = self.run + 1 - if log { u64::try_from(batches * BATCH)? } else { 0 };
+        self.logs.remove(&self.job, &(first..=self.run).map(RunId).collect::<Vec<_>>())?;
+        self.run = first - 1;
         Ok(seconds_each(took, batches * BATCH))
     }
 

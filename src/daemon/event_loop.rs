@@ -202,6 +202,8 @@ impl EventLoop {
             Happening::Task(task) => task(self),
             Happening::Alarm => {
                 self.feed(Input::Tick);
+                // What is due comes before the housekeeping.
+                self.start_some();
                 let now = clock::now();
                 self.sweep_history(now);
                 self.executor.tidy_now_and_then(now.mono);
@@ -310,7 +312,7 @@ impl EventLoop {
     async fn leave(&mut self) {
         self.write(Change::Heartbeat { at: clock::now().wall });
         self.write(Change::Event(Event::new(clock::now().wall, EventKind::DaemonStopped)));
-        self.submit();
+        self.hand_over();
         while !self.pending.is_empty() {
             match tokio::time::timeout(LAST_COMMIT, self.reports.recv()).await {
                 Ok(Some(Report::Committed { token, .. })) => drop(self.pending.remove(&token)),

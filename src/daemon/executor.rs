@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::clock;
 use super::keeper::Keeper;
 use super::views::zone_of;
 use crate::core::civil::Zone;
@@ -31,6 +32,9 @@ const EXIT_RECORD_WAIT: Duration = Duration::from_secs(5);
 
 /// Output beyond this many bytes is cut down on a thread of its own when the run is over.
 const COMPACT_INLINE: u64 = 256 << 10;
+
+/// For more jobs than this, starts are prepared on a thread of its own.
+const PREPARED_INLINE: usize = 16;
 
 /// How often is tidied up. Less than the longest sleep of the loop, whose wake-ups it goes along with.
 const TIDY_EVERY: Duration = Duration::from_secs(55);
@@ -62,7 +66,7 @@ pub(super) struct Executor {
 struct Open {
     job: Name,
     attempt: u32,
-    log: Option<LogFile>,
+    /// `None` = the attempt has no output file.
     watch: Option<OutputWatch>,
     cgroup: Option<RunCgroup>,
 }
@@ -80,6 +84,7 @@ impl Executor {
         let (adopted, ends) = mpsc::unbounded_channel();
         let mut spawner = Spawner::new()?;
         spawner.raise_open_files();
+        spawner.reckon_start_times(clock::since_boot);
         let executor = Executor {
             spawner,
             reaper: Reaper::default(),
@@ -121,6 +126,14 @@ impl Executor {
         self.open.is_empty()
     }
 
+    /// Does for the starts of some jobs what can be done before their instant: many jobs beside the loop.
+    pub(super) fn prepare(&self, jobs: Vec<Name>) {
+        let logs = self.logs.clone();
+        let few = jobs.len() <= PREPARED_INLINE;
+        let prepare = move || jobs.iter().for_each(|job| logs.prepare(job));
+        if few { prepare() } else { drop(tokio::task::spawn_blocking(prepare)) }
+    }
+
     /// Starts a command of a run and says what came of it.
     pub(super) fn start(&mut self, run: &RunSnapshot, place: Place) -> Input {
         match self.try_start(run, place) {
@@ -134,7 +147,7 @@ impl Executor {
         let hooks = self.hooks.clone();
         let command =
             command_at(&job, &hooks, place).ok_or("the command is not in the definition any more")?;
-        self.open_output(run);
+        let log = self.open_output(run);
         let extra = variables(run, &job, place);
         let zone = zone_of(&job, &self.zone);
         let context = RunContext {
@@ -151,8 +164,7 @@ impl Executor {
         let environment =
             environment(&self.inherited, &job.execution, &context).map_err(|e| e.to_string())?;
         let open = self.open.get(&run.run);
-        let log = open.and_then(|open| open.log.as_ref());
-        let offset = log.filter(|_| run.itemised).and_then(|log| log.length().ok());
+        let offset = log.as_ref().filter(|_| run.itemised).and_then(|log| log.length().ok());
         let work = !matches!(place, Place::Hook(..));
         let start = Start {
             job: &job.name,
@@ -160,7 +172,7 @@ impl Executor {
             args: if work { &run.args } else { &[] },
             execution: &job.execution,
             environment: &environment,
-            sink: log.map_or(Sink::Null, |log| Sink::File(log.as_fd())),
+            sink: log.as_ref().map_or(Sink::Null, |log| Sink::File(log.as_fd())),
             cgroup: open.and_then(|open| open.cgroup.as_ref()),
         };
         let process = self.spawner.spawn(&start).map_err(|error| error.to_string())?;
@@ -170,10 +182,18 @@ impl Executor {
         Ok((process, offset))
     }
 
-    /// Opens the output file of an attempt at its first command: from then on a start counts as tried.
-    fn open_output(&mut self, run: &RunSnapshot) {
-        if self.open.get(&run.run).is_some_and(|open| open.attempt == run.attempt) {
-            return;
+    /// Opens the output file of an attempt for a command. At the first one it is made: from then on a start counts as
+    /// tried.
+    ///
+    /// It is not held open between commands: each start copies the table of open files, and thousands of runs that
+    /// last must not slow down the next one.
+    fn open_output(&mut self, run: &RunSnapshot) -> Option<LogFile> {
+        if let Some(open) = self.open.get(&run.run).filter(|open| open.attempt == run.attempt) {
+            open.watch.as_ref()?;
+            let log = self.logs.reopen(&run.job.name, run.run, run.attempt);
+            return log
+                .inspect_err(|error| tracing::warn!(run = %run.run, %error, "the output is gone"))
+                .ok();
         }
         if let Some(earlier) = self.open.remove(&run.run) {
             bound(earlier.watch);
@@ -196,8 +216,9 @@ impl Executor {
         let limit = run.job.policy.output.max_bytes;
         let watch = log.as_ref().map(|log| OutputWatch::new(log.path.clone(), limit));
         let cgroup = self.make_cgroup(run.run, run.attempt, &run.job);
-        let open = Open { job: run.job.name.clone(), attempt: run.attempt, log, watch, cgroup };
+        let open = Open { job: run.job.name.clone(), attempt: run.attempt, watch, cgroup };
         self.open.insert(run.run, open);
+        log
     }
 
     fn make_cgroup(&mut self, run: RunId, attempt: u32, job: &Job) -> Option<RunCgroup> {
@@ -252,9 +273,9 @@ impl Executor {
     /// Goes on with the output and the cgroup of an attempt that an earlier daemon began.
     pub(super) fn reopen(&mut self, run: RunId, job: &Job, attempt: u32) {
         let log = self.logs.reopen(&job.name, run, attempt).ok();
-        let watch = log.as_ref().map(|log| OutputWatch::new(log.path.clone(), job.policy.output.max_bytes));
+        let watch = log.map(|log| OutputWatch::new(log.path, job.policy.output.max_bytes));
         let cgroup = self.cgroups.as_ref().and_then(|cgroups| cgroups.find(run, attempt));
-        let open = Open { job: job.name.clone(), attempt, log, watch, cgroup };
+        let open = Open { job: job.name.clone(), attempt, watch, cgroup };
         self.open.insert(run, open);
     }
 
@@ -315,7 +336,7 @@ impl Executor {
 
     /// Returns the path of the output of a run that is alive.
     pub(super) fn output_of(&self, run: RunId) -> Option<PathBuf> {
-        self.open.get(&run).and_then(|open| open.log.as_ref()).map(|log| log.path.clone())
+        self.open.get(&run).and_then(|open| open.watch.as_ref()).map(|watch| watch.path().to_owned())
     }
 
     /// Lets go of a run that is over and returns its job; its output is cut down to what is kept.

@@ -94,9 +94,7 @@ fn survivor(stat: Stat, state_dir: &Path) -> Option<Survivor> {
 
 /// Returns how long after the boot of the machine a process was started, suspends included.
 pub fn started_after_boot(mark: ProcessMark) -> Duration {
-    // SAFETY: sysconf(3) takes a number and touches no memory of ours.
-    let ticks_per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
-    let ticks_per_second = u64::try_from(ticks_per_second).unwrap_or(0).max(1);
+    let ticks_per_second = procfs::ticks_per_second();
     let rest = mark.start_ticks % ticks_per_second * 1_000_000_000 / ticks_per_second;
     Duration::from_secs(mark.start_ticks / ticks_per_second) + Duration::from_nanos(rest)
 }

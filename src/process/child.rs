@@ -25,6 +25,11 @@ const STACK_BYTES: usize = 64 << 10;
 const GUARD_BYTES: usize = 64 << 10;
 /// The size of the kernel's set of 64 signals.
 const SIGNAL_SET_BYTES: usize = 8;
+/// How many signals there are.
+const SIGNALS: c_int = 64;
+/// The kernel's own structure for what a signal does, all zeroes, which is SIG_DFL without flags; with room for any
+/// architecture's.
+const KERNEL_ACTION: [u64; 8] = [0; 8];
 /// Room for a [`Report`] at the top of the mapping; keeps the stack's top aligned.
 const REPORT_BYTES: usize = 64;
 
@@ -83,11 +88,14 @@ pub(super) struct Launcher {
     base: *mut c_void,
     length: usize,
     top: *mut c_void,
+    /// Signals that this process does not leave at their default; looked up at the first start.
+    changed_signals: Option<Box<[c_int]>>,
 }
 
 /// What the child gets as its argument.
 struct Order<'a> {
     plan: &'a Plan<'a>,
+    changed_signals: &'a [c_int],
     report: *mut Report,
 }
 
@@ -113,7 +121,8 @@ impl Launcher {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: `base` is the start of the mapping just made, `length` bytes long, so its end is in bounds.
-        let launcher = Launcher { base, length, top: unsafe { base.add(length - REPORT_BYTES) } };
+        let top = unsafe { base.add(length - REPORT_BYTES) };
+        let launcher = Launcher { base, length, top, changed_signals: None };
         // SAFETY: the guard is the lower part of the mapping, where nothing is stored.
         if unsafe { libc::mprotect(base, GUARD_BYTES, libc::PROT_NONE) } != 0 {
             return Err(io::Error::last_os_error());
@@ -123,6 +132,9 @@ impl Launcher {
 
     /// Starts a process and returns its id once it executes the program.
     ///
+    /// Which signals have another action than the default is looked up once: this process sets its handlers
+    /// before its first start and changes none afterwards.
+    ///
     /// # Errors
     /// The clone or one of the child's steps failed; no process is left in either case.
     pub(super) fn launch(&mut self, plan: &Plan<'_>) -> Result<i32, LaunchError> {
@@ -130,7 +142,8 @@ impl Launcher {
         // SAFETY: `report` points to REPORT_BYTES of the mapping above the stack, aligned to a page's end
         // minus 64, used by nobody else: `&mut self` keeps a second start out.
         unsafe { report.write_volatile(Report { failure: None }) };
-        let mut order = Order { plan, report };
+        let changed_signals = self.changed_signals.get_or_insert_with(changed_signals);
+        let mut order = Order { plan, changed_signals, report };
         let memory = if plan.identity.is_some() { 0 } else { libc::CLONE_VM };
         let flags = memory | libc::CLONE_VFORK | libc::SIGCHLD;
         let signals = BlockedSignals::block();
@@ -198,7 +211,7 @@ extern "C" fn child_main(order: *mut c_void) -> c_int {
     // SAFETY: `launch` hands in a pointer to an `Order` that lives while the parent waits for this child.
     let order = unsafe { &*order.cast::<Order<'_>>() };
     // SAFETY: this is the child, alone on its stack, with all signals blocked.
-    let stage = unsafe { become_job(order.plan) };
+    let stage = unsafe { become_job(order.plan, order.changed_signals) };
     // SAFETY: `errno` belongs to this thread or to the parent's, which stands still; the report is ours.
     unsafe {
         let errno = *libc::__errno_location();
@@ -211,7 +224,7 @@ extern "C" fn child_main(order: *mut c_void) -> c_int {
 ///
 /// # Safety
 /// To be called in the child only: it changes signal dispositions, ids and descriptors of the process.
-unsafe fn become_job(plan: &Plan<'_>) -> Stage {
+unsafe fn become_job(plan: &Plan<'_>, changed_signals: &[c_int]) -> Stage {
     // SAFETY: plain system calls on values and NUL-terminated strings that the plan keeps alive.
     unsafe {
         if libc::setpgid(0, 0) != 0 {
@@ -243,7 +256,7 @@ unsafe fn become_job(plan: &Plan<'_>) -> Stage {
         if libc::chdir(plan.cwd) != 0 {
             return Stage::Cwd;
         }
-        if !reset_signals() {
+        if !reset_signals(changed_signals) {
             return Stage::Signals;
         }
         execute(plan);
@@ -287,20 +300,34 @@ unsafe fn take_identity(identity: &Identity) -> bool {
     }
 }
 
+/// Lists the signals that are ignored or handled in this process.
+///
+/// By the kernel's own call: the C library's does not show the signals it keeps for itself, which an ancestor may
+/// have left ignored.
+fn changed_signals() -> Box<[c_int]> {
+    let changed = |signal: &c_int| {
+        let mut action = KERNEL_ACTION;
+        // SAFETY: a null new action changes nothing; the kernel writes the old one, for which there is room.
+        unsafe {
+            let new = ptr::null::<c_void>();
+            libc::syscall(libc::SYS_rt_sigaction, *signal, new, action.as_mut_ptr(), SIGNAL_SET_BYTES);
+        }
+        action != KERNEL_ACTION
+    };
+    (1..=SIGNALS).filter(changed).collect()
+}
+
 /// Gives every signal its default action and blocks none, SIGPIPE (which Rust ignores) included.
 ///
 /// # Safety
 /// As [`become_job`].
-unsafe fn reset_signals() -> bool {
-    // The kernel's own structure, all zeroes, which is SIG_DFL without flags; with room for any architecture's.
-    let default = [0_u64; 8];
-    // SAFETY: the kernel reads the structure; the table is the child's own (no CLONE_SIGHAND). The C library's
-    // call would not touch the signals it keeps for itself, which an ancestor may have left ignored. KILL and
-    // STOP refuse and need nothing. Only then are signals let in, so that no handler of the parent's runs here.
+unsafe fn reset_signals(changed: &[c_int]) -> bool {
+    // SAFETY: the kernel reads the structure; the table is the child's own (no CLONE_SIGHAND). KILL and STOP are
+    // never changed. Only then are signals let in, so that no handler of the parent's runs here.
     unsafe {
-        for signal in 1..=64 {
+        for signal in changed {
             let old = ptr::null_mut::<c_void>();
-            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), old, SIGNAL_SET_BYTES);
+            libc::syscall(libc::SYS_rt_sigaction, *signal, KERNEL_ACTION.as_ptr(), old, SIGNAL_SET_BYTES);
         }
         let none = 0_u64;
         let old = ptr::null_mut::<c_void>();

@@ -34,6 +34,7 @@ mod limits;
 mod memory;
 mod procfs;
 mod readiness;
+mod reckoning;
 mod trust;
 
 pub use adopt::{

@@ -3,13 +3,14 @@
 //! A file is made right before the start of its attempt, so that its existence is the evidence, after a
 //! crash, that the start was tried.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, CWD, RenameFlags};
+use rustix::fs::{Access, CWD, Mode, RenameFlags};
 
 use crate::core::name::Name;
 use crate::core::run::RunId;
@@ -75,6 +76,13 @@ impl Logs {
         self.root.join(job.as_str()).join(name)
     }
 
+    /// Makes the directory of a job's output files where it is missing: what a first start would have to do.
+    ///
+    /// A directory is no evidence of anything. One that cannot be made is no error here: the start says so.
+    pub fn prepare(&self, job: &Name) {
+        let _ = rustix::fs::mkdir(self.root.join(job.as_str()), Mode::RWXU);
+    }
+
     /// Makes the output file of an attempt, mode 0600, directories 0700.
     ///
     /// A file that is there already belongs to a run that the ledger has forgotten: it is moved aside to
@@ -138,32 +146,47 @@ impl Logs {
     /// # Errors
     /// The directory cannot be read; a missing one has no attempts.
     pub fn attempts(&self, job: &Name, run: RunId) -> io::Result<Vec<u32>> {
-        let entries = match fs::read_dir(self.root.join(job.as_str())) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other?,
-        };
         let mut attempts = Vec::new();
-        for entry in entries {
-            let name = entry?.file_name();
-            attempts.extend(name.to_str().and_then(attempt_of).filter(|(of, _)| *of == run).map(|(_, n)| n));
-        }
+        self.each_output(job, |of, attempt| {
+            attempts.extend((of == run).then_some(attempt));
+            Ok(())
+        })?;
         attempts.sort_unstable();
         Ok(attempts)
     }
 
-    /// Deletes the output files of a run, all attempts, and the job's directory once it is empty.
+    /// Deletes the output files of runs of a job, all attempts, and the job's directory once it is empty. Goes
+    /// through the directory once, however many runs there are.
     ///
     /// # Errors
     /// A file is there and cannot be deleted.
-    pub fn remove(&self, job: &Name, run: RunId) -> io::Result<()> {
-        for attempt in self.attempts(job, run)? {
-            match fs::remove_file(self.path(job, run, attempt)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
+    pub fn remove(&self, job: &Name, runs: &[RunId]) -> io::Result<()> {
+        let runs: BTreeSet<RunId> = runs.iter().copied().collect();
+        self.each_output(job, |run, attempt| {
+            if !runs.contains(&run) {
+                return Ok(());
             }
-        }
+            match fs::remove_file(self.path(job, run, attempt)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            }
+        })?;
         // Other runs' files keep it: that refusal is the point.
         drop(fs::remove_dir(self.root.join(job.as_str())));
+        Ok(())
+    }
+
+    /// Visits the output files of a job, in no particular order.
+    fn each_output(&self, job: &Name, mut visit: impl FnMut(RunId, u32) -> io::Result<()>) -> io::Result<()> {
+        let entries = match fs::read_dir(self.root.join(job.as_str())) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
+        for entry in entries {
+            if let Some((run, attempt)) = entry?.file_name().to_str().and_then(attempt_of) {
+                visit(run, attempt)?;
+            }
+        }
         Ok(())
     }
 }
@@ -236,6 +259,17 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_made_ahead_is_private_and_no_evidence() {
+        let (_directory, logs, job) = logs();
+        for _ in 0..2 {
+            logs.prepare(&job);
+            let made = fs::metadata(logs.path(&job, RunId(7), 1).parent().unwrap()).unwrap();
+            assert_eq!(made.permissions().mode() & 0o777, 0o700);
+            assert_eq!(logs.evidence(&job, RunId(7), 1), Evidence::NotTried);
+        }
+    }
+
+    #[test]
     fn attempts_are_found_and_removed_and_others_stay() {
         let (directory, logs, job) = logs();
         assert!(logs.attempts(&job, RunId(1)).unwrap().is_empty());
@@ -244,7 +278,7 @@ mod tests {
         }
         fs::write(directory.path().join("state/logs/job.a/1.x.log"), "").unwrap();
         assert_eq!(logs.attempts(&job, RunId(1)).unwrap(), [1, 2, 10]);
-        logs.remove(&job, RunId(1)).unwrap();
+        logs.remove(&job, &[RunId(1), RunId(5)]).unwrap();
         assert!(logs.attempts(&job, RunId(1)).unwrap().is_empty());
         assert_eq!(logs.attempts(&job, RunId(11)).unwrap(), [1]);
         assert!(directory.path().join("state/logs/job.a/1.x.log").exists());

@@ -79,6 +79,13 @@ pub(super) fn mark(pid: i32) -> io::Result<ProcessMark> {
     Ok(stat(pid)?.mark())
 }
 
+/// Returns how many clock ticks of start times make a second.
+pub(super) fn ticks_per_second() -> u64 {
+    // SAFETY: sysconf(3) takes a number and touches no memory of ours.
+    let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    u64::try_from(ticks).unwrap_or(0).max(1)
+}
+
 /// Returns the ids of all processes that /proc shows.
 pub(super) fn pids() -> io::Result<Vec<i32>> {
     let entries = fs::read_dir("/proc")?;

@@ -7,6 +7,7 @@ use std::io::{self, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::MemfdFlags;
 use rustix::process::{Pid, Resource, Rlimit, Signal};
@@ -18,6 +19,7 @@ use super::environment::Environment;
 use super::error::StartError;
 use super::limits::{ResourceLimit, resource_limits};
 use super::procfs;
+use super::reckoning::Reckoning;
 use super::trust;
 use crate::core::job::{Command, Execution, Stdin};
 use crate::core::name::Name;
@@ -61,6 +63,7 @@ pub struct Spawner {
     null: OwnedFd,
     /// The limit on open files that jobs get when this process has raised its own.
     open_files: Option<ResourceLimit>,
+    reckoning: Option<Reckoning>,
 }
 
 impl Spawner {
@@ -71,7 +74,7 @@ impl Spawner {
     pub fn new() -> io::Result<Self> {
         procfs::boot_id()?;
         let null = above_stdio(File::options().read(true).write(true).open("/dev/null")?.into())?;
-        Ok(Spawner { launcher: Launcher::new()?, null, open_files: None })
+        Ok(Spawner { launcher: Launcher::new()?, null, open_files: None, reckoning: None })
     }
 
     /// Raises this process's limit on open files as far as it goes; jobs still start with the present one.
@@ -83,6 +86,12 @@ impl Spawner {
             let limit = ResourceLimit { name: "open_files", resource: libc::RLIMIT_NOFILE, soft, hard };
             self.open_files = Some(limit);
         }
+    }
+
+    /// Lets the start times of processes be reckoned from a clock, where that is certain, instead of being read
+    /// from /proc at each start: `since_boot` is the time since the boot of the machine, suspends included.
+    pub fn reckon_start_times(&mut self, since_boot: fn() -> Duration) {
+        self.reckoning = Some(Reckoning::new(since_boot));
     }
 
     /// Starts a command and returns what identifies its process.
@@ -129,8 +138,13 @@ impl Spawner {
             limits: &limits,
             cgroup: start.cgroup.map(RunCgroup::procs),
         };
+        let before = self.reckoning.as_ref().map(Reckoning::tick);
         let pid = self.launcher.launch(&plan).map_err(|error| explain(error, start, &limits))?;
-        procfs::mark(pid).map_err(|source| {
+        let mark = match (&mut self.reckoning, before) {
+            (Some(reckoning), Some(before)) => reckoning.mark(pid, before),
+            _ => procfs::mark(pid),
+        };
+        mark.map_err(|source| {
             // Without a mark it could never be told from a later process of the same number.
             abandon(pid);
             system("reading the new process's start time")(source)

@@ -24,35 +24,50 @@ pub(super) const KEPT_REVISIONS: u64 = 10_000;
 const MAY_GO: &str = "finished_at IS NOT NULL AND (fire_time IS NULL
     OR fire_time <= coalesce((SELECT cursor FROM jobs WHERE name = ?1), fire_time))";
 
+/// What is to be deleted of a job's history.
+#[derive(Clone, Debug)]
+pub(super) struct Prune {
+    pub(super) job: Name,
+    pub(super) keep: Keep,
+    pub(super) now: Timestamp,
+}
+
+/// What one transaction has deleted.
+#[derive(Debug, Default)]
+pub(super) struct Gone {
+    /// The rows, for each job that had its turn.
+    pub(super) runs: Vec<Vec<RunId>>,
+    /// How many of these jobs, the first ones, have nothing left to delete.
+    pub(super) done: usize,
+}
+
 impl Store {
-    /// Deletes final rows of a job beyond what it keeps, oldest first, at most `limit`; says which, so that
-    /// their output can go too. Fewer than `limit` = nothing is left to delete.
+    /// Deletes final rows of some jobs beyond what they keep, oldest first, at most `limit` of all of them together;
+    /// says which, so that their output can go too.
     ///
     /// # Errors
     /// [`CommitError`]; then nothing was deleted.
-    pub fn prune(
-        &mut self,
-        job: &Name,
-        keep: Keep,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<(Name, RunId)>, CommitError> {
-        let mut runs = self.transact(|w| {
-            let mut old = beyond_number(w, job, keep.runs, limit)?;
-            let oldest = now.minus(keep.age).as_micros();
-            for status in RunStatus::ALL.into_iter().filter(|status| status.is_final()) {
-                let room = limit.saturating_sub(old.len());
-                old.extend(beyond_age(w, job, status, oldest, room)?);
+    pub(super) fn prune(&mut self, jobs: &[&Prune], limit: usize) -> Result<Gone, CommitError> {
+        Ok(self.transact(|w| {
+            let (mut gone, mut room) = (Gone::default(), limit);
+            for prune in jobs {
+                let mut old = beyond_what_is_kept(w, prune, room)?;
+                room = room.saturating_sub(old.len());
+                old.sort_unstable();
+                // Some are too many and too old.
+                old.dedup();
+                for run in &old {
+                    w.run("DELETE FROM runs WHERE run_id = ?1", [run])?;
+                    w.run("DELETE FROM steps WHERE run_id = ?1", [run])?;
+                }
+                gone.runs.push(old.into_iter().map(|run| RunId(unsigned(run))).collect());
+                if room == 0 {
+                    break;
+                }
+                gone.done += 1;
             }
-            for run in &old {
-                w.run("DELETE FROM runs WHERE run_id = ?1", [run])?;
-                w.run("DELETE FROM steps WHERE run_id = ?1", [run])?;
-            }
-            Ok(old)
-        })?;
-        runs.sort_unstable();
-        runs.dedup();
-        Ok(runs.into_iter().map(|run| (job.clone(), RunId(unsigned(run)))).collect())
+            Ok(gone)
+        })?)
     }
 
     /// Deletes events and changes of the job set that are too old or too many, at most `limit` of each; says
@@ -75,6 +90,21 @@ impl Store {
         })?;
         Ok(signed(trimmed as u64) >= limit)
     }
+}
+
+/// Finds rows of a job that may go, at most `limit`, some of them twice; fewer = there are no others.
+fn beyond_what_is_kept(w: &Writing<'_>, prune: &Prune, limit: usize) -> Result<Vec<i64>, rusqlite::Error> {
+    let Prune { job, keep, now } = prune;
+    let mut old = beyond_number(w, job, keep.runs, limit)?;
+    let oldest = now.minus(keep.age).as_micros();
+    for status in RunStatus::ALL.into_iter().filter(|status| status.is_final()) {
+        let room = limit.saturating_sub(old.len());
+        if room == 0 {
+            break;
+        }
+        old.extend(beyond_age(w, job, status, oldest, room)?);
+    }
+    Ok(old)
 }
 
 fn beyond_number(w: &Writing<'_>, job: &Name, kept: u32, limit: usize) -> Result<Vec<i64>, rusqlite::Error> {

@@ -14,6 +14,7 @@ use super::changes;
 use super::commit::{CommitError, Outcome};
 use super::open::Store;
 use super::outbox::{self, Delivery};
+use super::retention::Prune;
 use crate::core::change::Change;
 use crate::core::instant::Timestamp;
 use crate::core::job::Keep;
@@ -25,6 +26,10 @@ const GROUP: usize = 10_000;
 
 /// How many rows retention deletes at once.
 const PIECE: usize = 200;
+
+/// How many jobs' histories it looks at in one transaction: after a burst that many are due at the same time, most
+/// of them by a few rows.
+const JOBS_AT_ONCE: usize = 64;
 
 /// The longest pause between two tries, as a multiple of the first.
 const LONGEST_PAUSE: u32 = 16;
@@ -87,7 +92,7 @@ enum Pending {
 
 /// Deleting that is still to do.
 enum Chore {
-    Prune { job: Name, keep: Keep, now: Timestamp },
+    Prune(Prune),
     Trim { now: Timestamp },
 }
 
@@ -227,7 +232,7 @@ impl<R: Fn(Report)> Writer<R> {
         match work {
             Work::Submit(submission) => self.pending.push_back(Pending::Submission(submission)),
             Work::Deliver(id, delivery) => self.pending.push_back(Pending::Delivery(id, delivery)),
-            Work::Prune { job, keep, now } => self.chores.push_back(Chore::Prune { job, keep, now }),
+            Work::Prune { job, keep, now } => self.chores.push_back(Chore::Prune(Prune { job, keep, now })),
             Work::Trim { now } => self.chores.push_back(Chore::Trim { now }),
         }
     }
@@ -282,30 +287,34 @@ impl<R: Fn(Report)> Writer<R> {
     }
 
     fn do_a_piece(&mut self) {
-        let Some(chore) = self.chores.pop_front() else { return };
-        let done = match &chore {
-            Chore::Prune { job, keep, now } => self.store.prune(job, *keep, *now, PIECE).map(|runs| {
-                let more = runs.len() >= PIECE;
-                if !runs.is_empty() {
-                    let runs = runs.into_iter().map(|(_, run)| run).collect();
-                    (self.report)(Report::Pruned { job: job.clone(), runs });
-                }
-                more
-            }),
-            Chore::Trim { now } => self.store.trim(*now, PIECE),
+        let done = match self.chores.front() {
+            None => return,
+            Some(Chore::Prune(_)) => self.prune_a_piece(),
+            Some(Chore::Trim { now }) => self.store.trim(*now, PIECE).map(|more| usize::from(!more)),
         };
         match done {
-            Ok(more) => {
+            Ok(done) => {
                 self.succeeded();
-                if more {
-                    self.chores.push_front(chore);
-                }
+                self.chores.drain(..done);
             }
-            Err(error) => {
-                self.chores.push_front(chore);
-                self.failed(&error);
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    /// Deletes rows of the jobs that are next; returns how many of these have nothing left to delete.
+    fn prune_a_piece(&mut self) -> Result<usize, CommitError> {
+        let next = self.chores.iter().map_while(|chore| match chore {
+            Chore::Prune(prune) => Some(prune),
+            Chore::Trim { .. } => None,
+        });
+        let jobs: Vec<&Prune> = next.take(JOBS_AT_ONCE).collect();
+        let gone = self.store.prune(&jobs, PIECE)?;
+        for (prune, runs) in jobs.iter().zip(&gone.runs) {
+            if !runs.is_empty() {
+                (self.report)(Report::Pruned { job: prune.job.clone(), runs: runs.clone() });
             }
         }
+        Ok(gone.done)
     }
 
     fn succeeded(&mut self) {

@@ -5,11 +5,16 @@ use super::EventLoop;
 use crate::core::change::Change;
 use crate::core::event::{Event, EventKind};
 use crate::core::instant::Timestamp;
+use crate::core::name::Name;
 use crate::core::run::RunId;
 use crate::core::scheduler::Input;
 use crate::daemon::service::Acknowledge;
 use crate::daemon::{clock, log};
 use crate::store::{Outcome, Report};
+
+/// How many changes are gathered at most while starts are carried out one after the other: a commit for every few
+/// of them would cost a burst more than the starts.
+const BATCH: usize = 256;
 
 /// An answer that leaves once the submission of this token is durable and that many starts are carried out.
 pub(super) struct WaitingAnswer {
@@ -23,6 +28,8 @@ pub(super) struct WaitingAnswer {
 pub(super) struct Pending {
     /// Which of its changes claim which runs.
     pub(super) claims: Vec<(usize, RunId)>,
+    /// Jobs whose runs are claimed ahead of their instant.
+    pub(super) ahead: Vec<Name>,
     /// Events in it that somebody wants to hear of, with their places.
     pub(super) events: Vec<(usize, Event)>,
     /// True: it puts something into the outbox.
@@ -39,7 +46,13 @@ impl EventLoop {
     pub(in crate::daemon) fn write(&mut self, change: Change) {
         let place = self.batch.len();
         match &change {
-            Change::Claim(claim) => self.at_hand().claims.push((place, claim.run)),
+            Change::Claim(claim) => {
+                let at_hand = self.at_hand();
+                at_hand.claims.push((place, claim.run));
+                if claim.queued_at < claim.due_at {
+                    at_hand.ahead.push(claim.job.clone());
+                }
+            }
             Change::Notify(_) => self.at_hand().notices = true,
             Change::Event(event) => {
                 log::tell(event);
@@ -64,12 +77,21 @@ impl EventLoop {
         self.answers.push_back(WaitingAnswer { token: self.next_token, starts, acknowledge });
     }
 
-    /// Hands the changes decided so far to the store, in one piece.
+    /// Hands the changes decided so far to the store, in one piece; not yet where more of them are about to come
+    /// and nothing but their own durability hangs on them.
     pub(super) fn submit(&mut self) {
         if self.batch.is_empty() {
             self.send_answers();
             return;
         }
+        let nobody_waits = self.answers.is_empty() && !self.pending.contains_key(&self.next_token);
+        if !(nobody_waits && !self.starts.is_empty() && self.batch.len() < BATCH) {
+            self.hand_over();
+        }
+    }
+
+    /// Hands the changes decided so far to the store, whatever they are.
+    pub(super) fn hand_over(&mut self) {
         let token = self.next_token;
         self.next_token += 1;
         self.pending.entry(token).or_default();
@@ -98,6 +120,9 @@ impl EventLoop {
                 if !claims.is_empty() {
                     self.feed(Input::Claimed(claims));
                 }
+                if !pending.ahead.is_empty() {
+                    self.executor.prepare(pending.ahead);
+                }
             }
             Report::Degraded { error } => {
                 tracing::error!(%error, "the store cannot be written: nothing new is started until it can");
@@ -118,8 +143,8 @@ impl EventLoop {
             Report::Pruned { job, runs } => {
                 let logs = self.executor.logs().clone();
                 tokio::task::spawn_blocking(move || {
-                    for run in runs {
-                        drop(logs.remove(&job, run));
+                    if let Err(error) = logs.remove(&job, &runs) {
+                        tracing::debug!(%job, %error, "old output cannot be deleted");
                     }
                 });
             }

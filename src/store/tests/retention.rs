@@ -8,7 +8,7 @@ use crate::core::event::{Event, EventKind};
 use crate::core::instant::Timestamp;
 use crate::core::job::Keep;
 use crate::core::run::{RunId, RunStatus};
-use crate::store::retention::{EVENT_AGE, KEPT_EVENTS, KEPT_REVISIONS};
+use crate::store::retention::{EVENT_AGE, KEPT_EVENTS, KEPT_REVISIONS, Prune};
 use crate::store::{EventFilter, HistoryFilter, Store};
 
 const FOREVER: Duration = Duration::from_secs(u64::MAX / 4);
@@ -27,8 +27,9 @@ fn left(store: &Store) -> Vec<u64> {
 }
 
 fn prune(store: &mut Store, keep: Keep, now: Timestamp, limit: usize) -> Vec<u64> {
-    let gone = store.prune(&name("a"), keep, now, limit).unwrap();
-    gone.into_iter().map(|(_, run)| run.0).collect()
+    let prune = Prune { job: name("a"), keep, now };
+    let gone = store.prune(&[&prune], limit).unwrap();
+    gone.runs.into_iter().flatten().map(|run| run.0).collect()
 }
 
 #[test]
@@ -68,6 +69,29 @@ fn t8_rows_after_the_cursor_keep_their_fire_times_from_running_again() {
     apply(&mut store, &[Change::Cursor { job: name("a"), cursor: at(240) }]);
     let keep = Keep { runs: 0, age: Duration::ZERO };
     assert_eq!(prune(&mut store, keep, at(9999), 100), [1, 2, 3, 4]);
+}
+
+#[test]
+fn one_piece_goes_through_several_jobs() {
+    let mut store = ledger(5);
+    for run in 6..=8_i64 {
+        let number = u64::try_from(run).unwrap();
+        apply(&mut store, &whole(number, "b", run * 60, RunStatus::Succeeded));
+    }
+    let jobs = ["a", "nobody", "b"].map(|job| Prune {
+        job: name(job),
+        keep: Keep { runs: 1, age: FOREVER },
+        now: at(9999),
+    });
+    let mut prune = |limit| {
+        let gone = store.prune(&jobs.each_ref(), limit).unwrap();
+        let runs = gone.runs.iter().map(|runs| runs.iter().map(|run| run.0).collect::<Vec<_>>());
+        (runs.collect::<Vec<_>>(), gone.done)
+    };
+    assert_eq!(prune(3), (vec![vec![1, 2, 3]], 0));
+    assert_eq!(prune(2), (vec![vec![4], vec![], vec![6]], 2));
+    assert_eq!(prune(2), (vec![vec![], vec![], vec![7]], 3));
+    assert_eq!(left(&store), [8, 5]);
 }
 
 #[test]
