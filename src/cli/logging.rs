@@ -29,7 +29,13 @@ pub(crate) fn start(format: Option<LogFormat>, level: Level, colour: bool) {
             LogFormat::Text
         }
     });
-    let builder = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(level).with_target(false);
+    // A log that cannot be written (its disk is full) is no reason to fail; told of it on the same standard error, the
+    // library would panic.
+    let builder = tracing_subscriber::fmt()
+        .log_internal_errors(false)
+        .with_writer(io::stderr)
+        .with_max_level(level)
+        .with_target(false);
     match format {
         LogFormat::Text => builder.with_ansi(colour).init(),
         LogFormat::Journal => builder.with_ansi(false).event_format(Prioritised).init(),

@@ -57,7 +57,7 @@ pub(crate) struct Span {
 }
 
 /// Says whether a shift, in seconds, is a correction of the clock: nothing is made up for it and nothing held back
-/// (TIME.md rule 30).
+/// (docs/time.md rule 30).
 ///
 /// Debian's cron draws the line at a jump forward of 3 h, but at a jump back of *more* than 3 h: the folds of
 /// exactly 3 h at Antarctica/Casey are folds there, and here.

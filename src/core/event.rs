@@ -4,7 +4,7 @@ use super::instant::Timestamp;
 use super::name::Name;
 use super::run::{Exit, Reason, RunId, RunStatus};
 
-/// What happened; the names are fixed by DESIGN section 6.
+/// What happened; the names are fixed by docs/design.md section 6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EventKind {
     DaemonStarted,

@@ -142,7 +142,7 @@ pub struct Policy {
 }
 
 impl Default for Policy {
-    /// The documented defaults of DESIGN section 3 and 4.
+    /// The documented defaults of docs/design.md section 3 and 4.
     fn default() -> Self {
         Policy {
             priority: 0,

@@ -35,7 +35,7 @@ impl Name {
     /// Checks a text and makes it a name.
     ///
     /// # Errors
-    /// Says which rule of DESIGN section 3 the text breaks.
+    /// Says which rule of docs/design.md section 3 the text breaks.
     pub fn new(text: &str) -> Result<Self, NameError> {
         if text.is_empty() {
             return Err(NameError::Empty);

@@ -51,7 +51,7 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
-    /// Every status, in the order in which DESIGN names them.
+    /// Every status, in the order of the design.
     pub const ALL: [RunStatus; 10] = [
         RunStatus::Queued,
         RunStatus::Running,

@@ -132,7 +132,8 @@ fn unfinished(row: RunRow, scene: &Scene<'_>, restored: bool) -> Unfinished {
         priority: row.priority,
         args: row.args,
         forced: row.forced,
-        ending: ending(row.ending_at, row.reason, row.detail),
+        // A later attempt was not asked to end, or that is not on record.
+        ending: ending(row.ending_at, row.reason, row.detail).filter(|_| attempt == row.attempt),
         evidence,
     }
 }
@@ -149,7 +150,9 @@ fn ending(at: Option<Timestamp>, reason: Option<Reason>, detail: Option<String>)
 fn judge(row: &RunRow, scene: &Scene<'_>) -> (u32, Evidence) {
     let same_boot = row.boot_id.as_deref() == Some(scene.boot_id);
     match row.status {
-        RunStatus::Running if !same_boot => (row.attempt, Evidence::Unknown(Reason::Reboot)),
+        RunStatus::Running if !same_boot => {
+            (last_tried(row, scene).unwrap_or(row.attempt), Evidence::Unknown(Reason::Reboot))
+        }
         RunStatus::Running => match last_tried(row, scene) {
             Some(later) => (later, of_unrecorded(row, later, scene)),
             None => (row.attempt, of_started(row, row.attempt, scene)),

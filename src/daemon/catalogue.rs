@@ -4,6 +4,7 @@
 //! that read without one, so that both see the same jobs. It must not know runs.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,6 +27,8 @@ pub struct Catalogue {
     added: BTreeMap<Name, Added>,
     /// What is wrong with the job file as it is on disk, when an older set is kept.
     errors: Vec<Diagnostic>,
+    /// Stands for the text that was read last, good or bad.
+    read: u64,
 }
 
 /// A job that was added on the socket.
@@ -68,6 +71,7 @@ impl Catalogue {
             set,
             added: BTreeMap::new(),
             errors: Vec::new(),
+            read: 0,
         };
         let names = definitions.iter().map(|(name, _)| name.clone());
         let (sources, set) = catalogue.read(&names.map(|name| (name, Vec::new())).collect())?;
@@ -82,7 +86,8 @@ impl Catalogue {
     /// # Errors
     /// As for [`Catalogue::open`].
     pub fn reload(&mut self) -> Result<(), CatalogueError> {
-        let read = self.read(&self.added_peers()).and_then(|(sources, set)| {
+        let peers = self.added_peers();
+        let read = self.read(&peers).and_then(|(sources, set)| {
             let homeless = self.without_their_pool(&set);
             if homeless.is_empty() { Ok((sources, set)) } else { Err(CatalogueError::Invalid(homeless)) }
         });
@@ -105,12 +110,21 @@ impl Catalogue {
         }
     }
 
-    fn read(&self, added: &HashMap<Name, Vec<Name>>) -> Result<(Sources, JobSet), CatalogueError> {
-        let sources = match jobfile::read(&self.config) {
-            Ok(sources) => sources,
-            Err(ReadError::Missing { .. }) if !self.required => Sources::default(),
-            Err(error) => return Err(error.into()),
-        };
+    /// Says whether the text on disk is another one than that which was read last. One that cannot be read is.
+    pub fn has_changed(&self) -> bool {
+        self.sources_on_disk().map_or(true, |sources| fingerprint(&sources) != self.read)
+    }
+
+    fn sources_on_disk(&self) -> Result<Sources, ReadError> {
+        match jobfile::read(&self.config) {
+            Err(ReadError::Missing { .. }) if !self.required => Ok(Sources::default()),
+            read => read,
+        }
+    }
+
+    fn read(&mut self, added: &HashMap<Name, Vec<Name>>) -> Result<(Sources, JobSet), CatalogueError> {
+        let sources = self.sources_on_disk()?;
+        self.read = fingerprint(&sources);
         let set = jobfile::load(&sources, self.zones.as_ref(), added).map_err(CatalogueError::Invalid)?;
         Ok((sources, set))
     }
@@ -296,6 +310,15 @@ impl Catalogue {
         let waits = |added: &Added| added.job.as_ref().map(|job| dependencies(job)).unwrap_or_default();
         self.added.iter().map(|(name, added)| (name.clone(), waits(added))).collect()
     }
+}
+
+/// Makes a number that stands for a text.
+fn fingerprint(sources: &Sources) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for file in &sources.files {
+        (&file.path, &file.bytes).hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 /// Returns the jobs whose ends a job waits for.

@@ -12,11 +12,11 @@ use rustix::time::{
     ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
     timerfd_create, timerfd_settime,
 };
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::core::instant::{Monotonic, Now, Timestamp};
 use crate::core::scheduler::Wakeup;
+use crate::process::readable;
 
 /// The longest sleep: the wall clock is looked at again at least this often, whatever the kernel says of it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
@@ -53,7 +53,7 @@ impl Alarm {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let wall = timerfd_create(TimerfdClockId::Realtime, flags)?;
         let mono = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-        Ok(Alarm { wall: watched(wall)?, mono: watched(mono)?, armed: Wakeup::default() })
+        Ok(Alarm { wall: readable(wall)?, mono: readable(mono)?, armed: Wakeup::default() })
     }
 
     /// Sets the alarm to what the scheduler wants, at most a minute away.
@@ -102,14 +102,6 @@ pub fn check_alarms() -> io::Result<()> {
         timerfd_create(clock, TimerfdFlags::CLOEXEC)?;
     }
     Ok(())
-}
-
-/// Registers a timer with the runtime.
-fn watched(timer: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: the descriptor is a timerfd that the `AsyncFd` owns: it stays open, and the same file, until the
-    // `AsyncFd` is dropped and takes it out of the runtime again.
-    let watched = unsafe { AsyncFd::register_with_interest(timer, Interest::READABLE) };
-    Ok(watched?)
 }
 
 enum Rang {

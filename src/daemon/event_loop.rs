@@ -258,7 +258,7 @@ impl EventLoop {
                 Effect::FindFutureGaps { after } => self.find_future_gaps(after),
                 Effect::Forget { run } => {
                     let job = self.executor.close(run);
-                    self.service.run_is_over(run, self.next_token);
+                    self.service.run_is_over(run, job.clone(), self.next_token);
                     if let Some(job) = job {
                         self.prune_now_and_then(&job);
                     }

@@ -25,6 +25,7 @@ mod run;
 mod service;
 mod supervisor;
 pub mod views;
+mod watcher;
 
 pub use listener::BindError;
 pub use run::{Options, RunError, run};

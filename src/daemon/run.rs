@@ -122,7 +122,8 @@ async fn serve(options: &Options) -> Result<(), RunError> {
     let (scheduler, first, executor) = begin(options, &catalogue, loaded, &boot_id, executor)?;
     tracing::info!(jobs = catalogue.jobs().len(), socket = %options.socket.display(), "ready");
     let logs = executor.logs().clone();
-    let service = Service::new(catalogue, notifier, event_hooks, queries, logs, identity);
+    let mut service = Service::new(catalogue, notifier, event_hooks, queries, logs, identity);
+    service.watch_as_set();
     let channels = Channels { reports, adopted_ends, clients, tasks };
     let event_loop =
         EventLoop::new(scheduler, executor, service, Supervisor::new(), store, listener, channels)

@@ -33,6 +33,8 @@ pub struct DaemonSettings {
     pub identity: Option<String>,
     /// How long calendar jobs are held after a boot with a clock that is behind the store.
     pub max_clock_wait: Duration,
+    /// True: the job file is read again whenever it changes.
+    pub watch: bool,
     /// The group (name or number) that may talk to the daemon besides its own user and root.
     pub group: Option<String>,
 }
@@ -56,6 +58,7 @@ impl Default for DaemonSettings {
             store_retry: Duration::from_secs(1),
             identity: None,
             max_clock_wait: Duration::from_secs(600),
+            watch: false,
             group: None,
         }
     }
@@ -105,6 +108,7 @@ pub(crate) const DAEMON_FIELDS: &[Field<DaemonSettings>] = &[
         key: "max_clock_wait",
         read: |daemon, item, reader| set(&mut daemon.max_clock_wait, reader.duration(item)),
     },
+    Field { key: "watch", read: |daemon, item, reader| set(&mut daemon.watch, reader.truth(item)) },
     Field {
         key: "group",
         read: |daemon, item, reader| set(&mut daemon.group, account(item, reader).map(Some)),

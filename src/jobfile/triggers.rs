@@ -205,7 +205,7 @@ fn bounded(schedule: Schedule, item: Item<'_>, reader: &mut Reader<'_>) -> Optio
     None
 }
 
-/// Notes a date that never comes: no reason to refuse a file (TIME.md rule 23), but to refuse a new job.
+/// Notes a date that never comes: no reason to refuse a file (docs/time.md rule 23), but to refuse a new job.
 fn never_fires(item: Item<'_>, reader: &mut Reader<'_>) {
     let message = format!("{:?} never fires: no date matches", item.key);
     if reader.never_is_error {

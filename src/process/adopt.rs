@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::environment::STATE_DIR;
 use super::procfs::{self, Stat};
+use super::readiness::readable;
 use super::reap::exit_of;
 use crate::core::run::{Exit, ProcessMark, RunId};
 
@@ -141,9 +141,7 @@ impl Adopted {
     /// # Panics
     /// Outside a tokio runtime, as [`AsyncFd`] does.
     pub fn from_pidfd(handle: OwnedFd) -> io::Result<Self> {
-        // SAFETY: an `OwnedFd` is open, and the same descriptor, as long as the `AsyncFd` owns it.
-        let handle = unsafe { AsyncFd::register_with_interest(handle, Interest::READABLE) };
-        Ok(Adopted { handle: handle? })
+        Ok(Adopted { handle: readable(handle)? })
     }
 
     /// Returns the pidfd, to be kept elsewhere.

@@ -33,6 +33,7 @@ mod error;
 mod limits;
 mod memory;
 mod procfs;
+mod readiness;
 mod trust;
 
 pub use adopt::{
@@ -49,6 +50,7 @@ pub use memory::{give_back_memory, hold_little_memory};
 pub use output::{Evidence, LogFile, Logs};
 pub use procfs::{boot_id, host, open_files_limit};
 pub use read::LogReader;
+pub use readiness::readable;
 pub use reap::{Ended, Reaper};
 pub use spawn::{Sink, Spawner, Start};
 

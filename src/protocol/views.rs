@@ -1,5 +1,5 @@
 //! Views: what clients are shown of jobs, runs, events and the daemon. Field names are the JSON contract of
-//! DESIGN section 6; instants are RFC 3339 text with offset, durations integers of milliseconds (`*_ms`).
+//! docs/design.md section 6; instants are RFC 3339 text with offset, durations integers of milliseconds (`*_ms`).
 //!
 //! These are wire types: they hold no logic, and neither the core's types nor the store's rows appear in them.
 
@@ -173,7 +173,7 @@ pub struct NextView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cron: Option<String>,
     pub timezone: String,
-    /// Which tz database the answer comes from (TIME.md rule 47).
+    /// Which tz database the answer comes from (docs/time.md rule 47).
     pub tzdb: String,
     pub fire_times: Vec<FireTimeView>,
     /// True: there are no further fire times after these.

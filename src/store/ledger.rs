@@ -30,10 +30,11 @@ fn is_covered(w: &Writing<'_>, job: &Name, fire_time: Timestamp) -> Result<bool,
 }
 
 /// Counts the fire times of a stretch that have their rows already. Rows about an earlier trigger of the job are
-/// left out: they stand between its fire times rather than for them.
+/// left out, unless one is for the last fire time: they stand between its fire times rather than for them.
 fn taken(w: &Writing<'_>, job: &Name, first: Timestamp, last: Timestamp) -> Result<u64, rusqlite::Error> {
-    let sql = "SELECT coalesce(sum(occurrences), 0) FROM runs WHERE job = ?1 AND fire_time BETWEEN ?2 AND ?3
-        AND run_id > coalesce((SELECT tracked_after FROM jobs WHERE name = ?1), 0)";
+    let sql = "SELECT coalesce(sum(iif(run_id > after, occurrences, fire_time = ?3)), 0)
+        FROM runs, (SELECT coalesce((SELECT tracked_after FROM jobs WHERE name = ?1), 0) AS after)
+        WHERE job = ?1 AND fire_time BETWEEN ?2 AND ?3";
     let params = params![job.as_str(), first.as_micros(), last.as_micros()];
     w.prepare(sql)?.query_row(params, |row| row.get(0)).map(unsigned)
 }

@@ -14,3 +14,4 @@ mod socket;
 mod streams;
 mod terminal;
 mod undoing;
+mod watching;

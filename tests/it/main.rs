@@ -6,4 +6,5 @@ mod control;
 mod docs;
 mod features;
 mod harness;
+mod kill;
 mod tidy;

@@ -44,7 +44,7 @@ const ONLY_IN: [(&[&str], &[&str]); 8] = [
     // The crontab language of a library.
     (&["cron::Schedule", "use cron::"], &["core/cron"]),
     // System calls without a safe wrapper.
-    (&["unsafe {"], &["process", "daemon/clock.rs"]),
+    (&["unsafe {"], &["process"]),
 ];
 
 /// The most lines of a file, its tests not counted: what is longer has several topics.

@@ -44,6 +44,8 @@ pub(crate) struct Coverage {
     written_in: HashMap<RunId, usize>,
     rough: BTreeSet<RunId>,
     returning: BTreeSet<Name>,
+    /// After how many decisions the clock was set back, and how far.
+    set_backs: Vec<(u64, Timestamp)>,
     /// Jobs that were once due for something else than the clock.
     waits_for_events: BTreeSet<Name>,
 }
@@ -101,8 +103,13 @@ impl Coverage {
 
     /// A daemon begins with this job set and what the ledger remembers.
     pub(crate) fn boots(&mut self, jobs: &[Arc<Job>], ledger: &Ledger) {
-        for stretch in self.stretches.values_mut().flatten() {
-            stretch.moved = None;
+        for (job, stretches) in &mut self.stretches {
+            // What was decided and did not become durable was not decided.
+            let cursor = ledger.jobs.get(job).and_then(|memory| memory.cursor);
+            for stretch in stretches {
+                stretch.moved = None;
+                stretch.until = stretch.until.map(|until| cursor.map_or(until, |cursor| cursor.min(until)));
+            }
         }
         for job in jobs {
             self.register(job);
@@ -125,6 +132,17 @@ impl Coverage {
     }
 
     pub(crate) fn before(&mut self, change: &Change, meta: Meta, ledger: &Ledger) {
+        self.decided(change, meta, ledger);
+        // The clock may have been set back since this was decided.
+        let later = self.set_backs.iter().filter(|(nth, _)| *nth >= meta.nth).map(|(_, at)| *at).min();
+        if let Some(at) = later {
+            for stretch in self.stretches.values_mut().flatten() {
+                stretch.until = stretch.until.map(|until| until.min(at));
+            }
+        }
+    }
+
+    fn decided(&mut self, change: &Change, meta: Meta, ledger: &Ledger) {
         match change {
             Change::Track { job, cursor, anchor, trigger } => {
                 let durable = ledger.jobs.get(job).and_then(|memory| memory.cursor);
@@ -151,7 +169,8 @@ impl Coverage {
             Change::Gap(gap) => {
                 let nth = self.stretches.get(&gap.job).map_or(0, Vec::len);
                 self.written_in.insert(gap.run, nth);
-                if self.open(&gap.job).is_some_and(|open| open.moved.is_some()) {
+                let last = self.stretches.get(&gap.job).and_then(|stretches| stretches.last());
+                if last.is_some_and(|last| last.moved.is_some()) {
                     self.rough.insert(gap.run);
                 }
             }
@@ -166,7 +185,8 @@ impl Coverage {
     }
 
     /// The clock was set back: what is over for good and lies in the future now need not keep its outcome.
-    pub(crate) fn set_back_to(&mut self, now: Timestamp, ledger: &Ledger) {
+    pub(crate) fn set_back_to(&mut self, now: Timestamp, decisions: u64, ledger: &Ledger) {
+        self.set_backs.push((decisions, now));
         for (job, stretches) in &mut self.stretches {
             let cursor = ledger.jobs.get(job).and_then(|memory| memory.cursor);
             for stretch in stretches {
@@ -188,19 +208,25 @@ impl Coverage {
         for (job, stretches) in &self.stretches {
             for stretch in stretches {
                 let cursor = || ledger.jobs.get(job).and_then(|memory| memory.cursor).unwrap_or(stretch.from);
-                let through = match stretch.until {
-                    Some(until) => until,
-                    None if known.contains_key(job) => {
-                        now.minus(stretch.schedule.jitter + Duration::from_secs(2))
-                    }
-                    None => cursor(),
+                let jitter = known.get(job).map(|job| match &job.firing {
+                    Firing::Clock(schedule) => schedule.jitter,
+                    Firing::Startup | Firing::Shutdown | Firing::After(_) => Duration::ZERO,
+                });
+                let through = match (stretch.until, jitter) {
+                    (Some(until), _) => until,
+                    (None, Some(jitter)) => now.minus(jitter + Duration::from_secs(2)),
+                    (None, None) => cursor(),
                 };
                 complaints.extend(walk(job, stretch, through, ledger).err());
             }
             let rows = ledger.rows.values().filter(|row| row.job == *job && row.source == Source::Schedule);
             let rows = rows.filter(|row| !self.rough.contains(&row.run));
             let rows = rows.filter(|row| row.attempts > 0 || !self.waits_for_events.contains(job));
-            complaints.extend(rows.filter_map(|row| judge(row, stretches, ledger).err()));
+            complaints.extend(rows.filter_map(|row| {
+                let written_in =
+                    self.written_in.get(&row.run).and_then(|nth| stretches.get(nth.checked_sub(1)?));
+                judge(row, stretches, written_in, ledger).err()
+            }));
         }
         complaints
     }
@@ -226,7 +252,12 @@ fn walk(job: &Name, stretch: &Stretch, through: Timestamp, ledger: &Ledger) -> R
 }
 
 /// Judges a row by itself: it is about fire times, and about as many as it says.
-fn judge(row: &RunRow, stretches: &[Stretch], ledger: &Ledger) -> Result<(), String> {
+fn judge(
+    row: &RunRow,
+    stretches: &[Stretch],
+    written_in: Option<&Stretch>,
+    ledger: &Ledger,
+) -> Result<(), String> {
     let Some(last) = row.fire_time else { return Ok(()) };
     let before = |at: Timestamp| at.minus(Duration::from_micros(1));
     let Some(first) = row.first_fire_time else {
@@ -235,13 +266,7 @@ fn judge(row: &RunRow, stretches: &[Stretch], ledger: &Ledger) -> Result<(), Str
         let is_due = stretches.iter().any(fires);
         return if is_due { Ok(()) } else { Err(format!("{} was never due at {last}: {row:?}", row.job)) };
     };
-    let mut within = stretches
-        .iter()
-        .filter(|stretch| first <= stretch.until.unwrap_or(Timestamp::MAX) && last > stretch.from);
-    let (Some(stretch), None) = (within.next(), within.next()) else { return Ok(()) };
-    if first <= stretch.from || last > stretch.until.unwrap_or(Timestamp::MAX) {
-        return Ok(());
-    }
+    let Some(stretch) = written_in else { return Ok(()) };
     let all =
         stretch.schedule.fires_between(stretch.anchor, before(first), last).map_or(0, |fires| fires.count);
     let fires = |at: Timestamp| stretch.schedule.next_after(stretch.anchor, before(at)) == Some(at);

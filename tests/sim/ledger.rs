@@ -217,12 +217,16 @@ impl Ledger {
         }
     }
 
-    /// Counts the fire times of a stretch that have their rows.
+    /// Counts the fire times of a stretch that have their rows, of those about the present trigger.
     fn taken(&self, job: &Name, first: Timestamp, last: Timestamp) -> u64 {
         let from = self.tracked_after.get(job).copied().unwrap_or(RunId(0));
         let inside = self.by_fire_time.range((job.clone(), first)..=(job.clone(), last));
-        let inside = inside.filter(|(_, run)| **run > from);
-        inside.filter_map(|(_, run)| self.rows.get(run)).map(|row| row.occurrences).sum()
+        let rows = inside.filter_map(|(_, run)| self.rows.get(run));
+        let counted = rows.map(|row| match row.run > from {
+            true => row.occurrences,
+            false => u64::from(row.fire_time == Some(last)),
+        });
+        counted.sum()
     }
 
     /// Returns the end of a stretch: just before its last fire time where that has a row of its own.

@@ -171,11 +171,11 @@ impl Machine {
             priority: row.priority,
             args: row.args,
             forced: row.forced,
-            ending: row.ending_at.zip(row.reason).map(|(at, reason)| LeftEnding {
-                at,
-                reason,
-                detail: row.detail,
-            }),
+            ending: row
+                .ending_at
+                .zip(row.reason)
+                .filter(|_| attempt == row.attempt)
+                .map(|(at, reason)| LeftEnding { at, reason, detail: row.detail }),
             evidence,
         }
     }
@@ -185,12 +185,11 @@ impl Machine {
         // Attempts may have gone on while the disk took nothing.
         let tried = (row.attempt + 1..).take_while(|attempt| self.files.contains(&(row.run, *attempt)));
         let (next, next_tried) = tried.last().map_or((row.attempt + 1, false), |last| (last, true));
-        if row.status == RunStatus::Running && !(same_boot && next_tried) {
-            let lost = Evidence::Unknown(Reason::Reboot);
-            return (
-                row.attempt,
-                if same_boot { self.of_started(row.run, row.attempt, ledger) } else { lost },
-            );
+        if row.status == RunStatus::Running && !same_boot {
+            return (if next_tried { next } else { row.attempt }, Evidence::Unknown(Reason::Reboot));
+        }
+        if row.status == RunStatus::Running && !next_tried {
+            return (row.attempt, self.of_started(row.run, row.attempt, ledger));
         }
         if !next_tried && (same_boot || left_in_order || row.attempt > 0) {
             return (row.attempt, Evidence::NeverStarted);

@@ -9,24 +9,30 @@
 #![cfg(test)]
 
 mod coverage;
+mod disk;
 mod jobs;
 mod ledger;
+mod life;
 mod machine;
 mod oracle;
 mod rng;
 mod script;
 mod shadow;
+mod turns;
 mod world;
+
+use std::fmt;
 
 use jobctl::core::scheduler::Command;
 
+use disk::Disk;
 use jobs::BEGIN;
 use ledger::Ledger;
 use machine::Machine;
 use oracle::Oracle;
 use rng::Rng;
 use shadow::Shadow;
-use world::{Disk, World};
+use world::World;
 
 /// How many seeds are run unless somebody asks for more.
 const SEEDS: u64 = 400;
@@ -121,21 +127,22 @@ fn come_to_rest(world: &mut World) {
     if let Some(daemon) = &mut world.daemon {
         daemon.busy_until = time;
     }
-    let until = time + 13 * MINUTE;
-    let mut said = 0;
+    let mut until = time + 13 * MINUTE;
+    let mut told = false;
     while world.oracle.complaints.is_empty() {
         if world.daemon.is_none() {
             world.boot();
-            said = 0;
+            until = world.machine.time + 13 * MINUTE;
+            told = false;
         }
-        if said == 0 {
-            said = 1;
+        if !told {
+            told = true;
             script::tell(world, Command::Release);
             for job in world.oracle.known.keys().cloned().collect::<Vec<_>>() {
                 script::tell(world, Command::Resume { job, catch_up: false });
             }
         }
-        if !advance(world, until) {
+        if !advance(world, until) && world.daemon.is_some() {
             break;
         }
     }
@@ -157,12 +164,48 @@ impl Drop for Seed {
     }
 }
 
+/// What has been lived through.
+#[derive(Default)]
+struct Tally {
+    seeds: u64,
+    /// Simulated time, µs, on the clock that no step of the wall clock touches.
+    time: u64,
+    happenings: u64,
+    starts: u64,
+    rows: u64,
+}
+
+impl Tally {
+    fn add(&mut self, other: &Tally) {
+        self.seeds += other.seeds;
+        self.time += other.time;
+        self.happenings += other.happenings;
+        self.starts += other.starts;
+        self.rows += other.rows;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Tally { seeds, time, happenings, starts, rows } = self;
+        let days = time / 86_400_000_000;
+        write!(out, "{seeds} seeds, {days} simulated days, {happenings} happenings, ")?;
+        write!(out, "{starts} starts, {rows} outcomes: nothing lost, nothing twice")
+    }
+}
+
 /// Runs one seed; returns how much happened, or what was broken.
-fn judge(seed: u64) -> Result<(u64, u64), String> {
+fn judge(seed: u64) -> Result<Tally, String> {
     let _named = Seed(seed);
     let world = live(seed, None, false);
     match world.oracle.complaints.first() {
-        None => Ok((world.oracle.starts, world.ledger.rows.len() as u64)),
+        None => Ok(Tally {
+            seeds: 1,
+            time: world.machine.time,
+            happenings: HAPPENINGS as u64,
+            starts: world.oracle.starts,
+            rows: world.ledger.rows.len() as u64,
+        }),
         Some(complaint) => Err(format!("seed {seed}: {complaint}")),
     }
 }
@@ -187,13 +230,10 @@ fn share(nth: u64, of: u64) {
     };
     let one = number("JOBCTL_SIM_SEED").filter(|_| nth == 0);
     let mine = seeds.clone().filter(|seed| one.map_or(seed % of == nth, |one| *seed == one));
-    let (mut starts, mut rows, mut broken) = (0, 0, Vec::new());
+    let (mut tally, mut broken) = (Tally::default(), Vec::new());
     for seed in mine {
         match judge(seed) {
-            Ok((more_starts, more_rows)) => {
-                starts += more_starts;
-                rows += more_rows;
-            }
+            Ok(more) => tally.add(&more),
             Err(complaint) => broken.push((seed, complaint)),
         }
     }
@@ -202,6 +242,8 @@ fn share(nth: u64, of: u64) {
         let complaints: Vec<_> = broken.iter().map(|(_, complaint)| complaint.as_str()).collect();
         panic!("{}\nreplay one with JOBCTL_SIM_SEED={seed} cargo test --test sim", complaints.join("\n"));
     }
+    println!("{tally}");
+    let Tally { starts, rows, .. } = tally;
     assert!(starts > 0 && rows > starts / 2, "hardly anything happened: {starts} starts, {rows} rows");
 }
 

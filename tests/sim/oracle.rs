@@ -49,6 +49,8 @@ pub(crate) struct Oracle {
     set_back: bool,
     /// When each job is due at the latest, and for which state of it this was worked out.
     due: HashMap<Name, (DueState, Option<Timestamp>)>,
+    /// Runs that were adopted when their job was gone: nobody can tell which pool they count for.
+    homeless: HashSet<RunId>,
     /// Runs whose claim was refused.
     never_claimed: HashSet<RunId>,
     /// How many starts were judged, and how many claims refused.
@@ -76,6 +78,8 @@ impl Oracle {
         self.held = ledger.hold.is_some();
         self.stopping = false;
         self.coverage.boots(jobs, ledger);
+        let homeless = machine.alive().filter(|(_, process)| !self.known.contains_key(&process.job));
+        self.homeless.extend(homeless.map(|(_, process)| process.run));
         let taken_back: HashSet<RunId> = unfinished.iter().map(|run| run.run).collect();
         let open = ledger.rows.values().filter(|row| row.finished_at.is_none());
         let forgotten: Vec<_> = open.filter(|row| !taken_back.contains(&row.run)).collect();
@@ -196,9 +200,8 @@ impl Oracle {
             self.complain(format!("run {id} of {} starts beside {others:?}, limit {limit}", run.job.name));
         }
         if let Some(pool) = pools.iter().find(|pool| Some(&pool.name) == policy.pool.as_ref()) {
-            // Which pool the run of a job counts for that is gone cannot be told after a restart.
             let mut busy = machine.live_runs(|process| {
-                process.pool.as_ref() == Some(&pool.name) && self.known.contains_key(&process.job)
+                process.pool.as_ref() == Some(&pool.name) && !self.homeless.contains(&process.run)
             });
             busy.remove(&id);
             if busy.len() >= pool.workers as usize {
@@ -356,7 +359,10 @@ fn is_explained(status: RunStatus, reason: Option<Reason>) -> bool {
         }
         RunStatus::Missed => reason == Some(R::Grace),
         RunStatus::Skipped => {
-            matches!(reason, Some(R::Busy | R::Paused | R::Held | R::Coalesced | R::Removed | R::Disabled))
+            matches!(
+                reason,
+                Some(R::Busy | R::Paused | R::Held | R::Coalesced | R::Removed | R::Disabled | R::Stopping)
+            )
         }
         RunStatus::Lost => matches!(reason, Some(R::EndUnseen | R::Reboot | R::StartUnknown)),
         RunStatus::Queued | RunStatus::Running | RunStatus::Retrying => false,

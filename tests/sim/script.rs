@@ -196,7 +196,13 @@ fn put(world: &mut World, job: Option<Name>) -> Command {
             } else {
                 PutAction::Added
             };
-            (jobs::job(&mut world.rng, &text, Origin::Added, &files, wall), action)
+            let mut job = jobs::job(&mut world.rng, &text, Origin::Added, &files, wall);
+            if let Some(old) = world.oracle.known.get(text.as_str()) {
+                // Runs that are alive count for the pool they were started in.
+                let pool = old.policy.pool.clone();
+                job.policy = Arc::new(jobctl::core::job::Policy { pool, ..(*job.policy).clone() });
+            }
+            (job, action)
         }
         Some(old) => (changed(world, &old, wall), PutAction::Edited),
     };

@@ -1,4 +1,4 @@
-//! The rules of time from the outside: each rule of TIME.md as a table with real dates, and what must hold for any
+//! The rules of time from the outside: each rule of docs/time.md as a table with real dates, and what must hold for any
 //! expression in any zone. The names of the tests bear the numbers of the rules they hold.
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ fn rule_43_intervals_count_from_their_anchor_and_know_no_clock() {
 fn rule_44_reboot_has_no_next_time() {
     assert_eq!(Cron::parse("@reboot", "job"), Ok(Parsed::Reboot));
     assert_eq!(Firing::Startup.kind(), "startup");
-    assert_eq!(Firing::Startup.describe("job"), "When the machine has started");
+    assert_eq!(Firing::Startup.describe("job"), "Once after each boot of the machine");
 }
 
 #[test]

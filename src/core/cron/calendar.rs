@@ -23,7 +23,7 @@ pub(super) struct Dates {
     pub(super) years: Option<Years>,
     /// ISO weeks, bits 1 to 53; zero = any.
     pub(super) weeks: u64,
-    /// True: a day matches when both day fields do; false: when either does (TIME.md rule 20).
+    /// True: a day matches when both day fields do; false: when either does (docs/time.md rule 20).
     pub(super) both: bool,
 }
 

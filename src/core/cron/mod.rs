@@ -39,7 +39,7 @@ pub struct Cron {
 pub enum Parsed {
     /// Fire times by the clock.
     Cron(Cron),
-    /// `@reboot`: once after each boot (TIME.md rule 18).
+    /// `@reboot`: once after each boot (docs/time.md rule 18).
     Reboot,
 }
 
@@ -55,7 +55,7 @@ pub struct DstRules {
 /// What becomes of a wall time that does not exist.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DstGap {
-    /// It moves to the first instant after the gap (TIME.md rule 27).
+    /// It moves to the first instant after the gap (docs/time.md rule 27).
     #[default]
     After,
     /// It is left out.
@@ -65,7 +65,7 @@ pub enum DstGap {
 /// Which of two equal wall times counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DstFold {
-    /// The first pass (TIME.md rule 29).
+    /// The first pass (docs/time.md rule 29).
     #[default]
     First,
     /// The second pass.
@@ -90,12 +90,12 @@ impl Cron {
     }
 
     /// Says whether the expression follows the clock through time changes: its minute or hour field begins
-    /// with `*` (TIME.md rule 25).
+    /// with `*` (docs/time.md rule 25).
     pub fn is_wildcard(&self) -> bool {
         self.wildcard
     }
 
-    /// Says whether there is any date at all on which the expression matches (TIME.md rule 23). The answer
+    /// Says whether there is any date at all on which the expression matches (docs/time.md rule 23). The answer
     /// does not depend on today: the search begins in the year 2000.
     pub fn fires_at_all(&self) -> bool {
         const YEAR_2000: i64 = 10_957;

@@ -26,13 +26,13 @@ pub(super) struct Expression {
     /// ISO weeks; only tables of fields have them.
     pub(super) week: Option<Field>,
     pub(super) year: Option<Field>,
-    /// True: a day matches when both day fields do; false: when either does (TIME.md rule 20).
+    /// True: a day matches when both day fields do; false: when either does (docs/time.md rule 20).
     pub(super) both: bool,
-    /// Steps wider than their range, which give the first value only (TIME.md rule 11).
+    /// Steps wider than their range, which give the first value only (docs/time.md rule 11).
     pub(super) wide_steps: Vec<Range<usize>>,
 }
 
-/// The nicknames and what they stand for (TIME.md rule 18).
+/// The nicknames and what they stand for (docs/time.md rule 18).
 const NICKNAMES: [(&str, &str); 7] = [
     ("@yearly", "0 0 1 1 *"),
     ("@annually", "0 0 1 1 *"),
@@ -261,7 +261,7 @@ impl Parser<'_> {
     }
 }
 
-/// Sunday ends a week as well as it begins one (TIME.md rule 9).
+/// Sunday ends a week as well as it begins one (docs/time.md rule 9).
 fn week_end(rule: FieldRule, from: u32, to: u32) -> u32 {
     if rule == WEEKDAY && to == 0 && from > 0 { 7 } else { to }
 }

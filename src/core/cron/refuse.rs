@@ -19,7 +19,7 @@ pub struct CronError {
 /// Dashes that text editors and web pages put in the place of the plain one.
 const DASHES: [char; 6] = ['\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2212}'];
 
-/// Refuses what other schedulers know and this language spells differently (TIME.md rule 17).
+/// Refuses what other schedulers know and this language spells differently (docs/time.md rule 17).
 pub(super) fn refuse_foreign(rule: FieldRule, text: &str, span: &Range<usize>) -> Result<(), CronError> {
     if text.starts_with('?') {
         let message = format!("in the {} field, '?' is not known", rule.name);
@@ -37,7 +37,7 @@ pub(super) fn refuse_foreign(rule: FieldRule, text: &str, span: &Range<usize>) -
     Ok(())
 }
 
-/// A step stands after `*` or a range only (TIME.md rule 10); `range` and the step together say what was meant.
+/// A step stands after `*` or a range only (docs/time.md rule 10); `range` and the step together say what was meant.
 pub(super) fn step_alone(
     rule: FieldRule,
     range: &str,
@@ -55,7 +55,7 @@ pub(super) fn step_alone(
     error(message, Some(&hint), span.clone())
 }
 
-/// A sixth word that is no field begins a command (TIME.md rule 17).
+/// A sixth word that is no field begins a command (docs/time.md rule 17).
 pub(super) fn whole_line(span: Range<usize>) -> CronError {
     error(
         "there is more than an expression here: this looks like a whole crontab line".to_owned(),
@@ -64,7 +64,7 @@ pub(super) fn whole_line(span: Range<usize>) -> CronError {
     )
 }
 
-/// A word after an `@` that is none of the nicknames (TIME.md rule 18).
+/// A word after an `@` that is none of the nicknames (docs/time.md rule 18).
 pub(super) fn no_nickname<const N: usize>(word: &str, known: [&str; N], span: &Range<usize>) -> CronError {
     let lower = word.to_ascii_lowercase();
     let hint = match lower.as_str() {
@@ -114,7 +114,7 @@ pub(super) fn out_of_range(rule: FieldRule, number: &str, span: &Range<usize>) -
     error(message, Some(&format!("{} is {}", rule.name, range_words(rule))), span.clone())
 }
 
-/// A step may be wider than its range, but not of any length: it would be taken for a smaller one elsewhere (TIME.md
+/// A step may be wider than its range, but not of any length: it would be taken for a smaller one elsewhere (docs/time.md
 /// rule 16).
 pub(super) fn step_out_of_range(rule: FieldRule, number: &str, span: &Range<usize>) -> CronError {
     let message =
@@ -134,7 +134,7 @@ pub(super) fn leftover(rule: FieldRule, rest: &str, text: &str, span: &Range<usi
     error(message, Some(hint), span.clone())
 }
 
-/// A range that runs backwards is spelt as the two ranges that were meant (TIME.md rule 8).
+/// A range that runs backwards is spelt as the two ranges that were meant (docs/time.md rule 8).
 pub(super) fn backwards(rule: FieldRule, from: u32, to: u32, text: &str, span: &Range<usize>) -> CronError {
     let message = format!("in the {} field, the range {} runs backwards", rule.name, shown(text));
     if text.contains('~') {

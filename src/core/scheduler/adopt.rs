@@ -10,7 +10,7 @@ use super::{MonoTimer, Scheduler};
 use crate::core::change::{Change, StepRecord};
 use crate::core::event::EventKind;
 use crate::core::instant::{Monotonic, Now, Timestamp};
-use crate::core::run::{Reason, RunEvent, RunId, RunStatus, transition};
+use crate::core::run::{Reason, RunEvent, RunId, RunStatus, Source, transition};
 
 impl Scheduler {
     /// Takes back the runs that were not over, those that are alive first: they hold instances and workers.
@@ -50,6 +50,10 @@ impl Scheduler {
         match old.evidence {
             Evidence::NeverStarted if !known => {
                 self.finish_unstarted(id, RunStatus::Cancelled, Reason::Removed, None, now, fx);
+            }
+            // What was to run at the end of the last daemon has no place at the beginning of this one.
+            Evidence::NeverStarted if old.status == RunStatus::Queued && old.source == Source::Shutdown => {
+                self.finish_unstarted(id, RunStatus::Skipped, Reason::Stopping, None, now, fx);
             }
             Evidence::NeverStarted if old.status == RunStatus::Queued && !enabled => {
                 self.finish_unstarted(id, RunStatus::Skipped, Reason::Disabled, None, now, fx);

@@ -84,6 +84,13 @@ impl Scheduler {
         }
     }
 
+    /// Writes down that an attempt ran, where none of its commands could be started.
+    pub(super) fn ensure_started(&mut self, id: RunId, now: Now, fx: &mut Effects) {
+        if self.runs.get(&id).is_some_and(|run| run.status != RunStatus::Running) {
+            self.attempt_started(id, None, now, fx);
+        }
+    }
+
     /// Writes down that an attempt runs, at its first command.
     fn attempt_started(&mut self, id: RunId, process: Option<ProcessMark>, now: Now, fx: &mut Effects) {
         let Some(run) = self.runs.get_mut(&id) else { return };

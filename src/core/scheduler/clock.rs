@@ -88,17 +88,26 @@ impl Scheduler {
             });
         }
         for gap in gaps {
-            // A job that has left the set is not due again: what was written of it stays.
+            // A job that is not in the set keeps its cursor and what was written of it.
             let Some(id) = self.find(gap.job.as_str()) else { continue };
             let slot = self.slot(id);
-            let Firing::Clock(schedule) = &slot.job.firing else { continue };
+            let schedule = match &slot.job.firing {
+                Firing::Clock(schedule) => Some(schedule),
+                Firing::Startup | Firing::Shutdown | Firing::After(_) => None,
+            };
             // Nothing falls due before this answer, also where the clock has been set forward again meanwhile;
             // only a command can have taken the cursor further.
-            let through = slot.cursor.max(self.back_to);
-            if gap.last <= through {
-                continue;
-            }
-            let remains = (gap.first <= through).then(|| what_remains(gap, schedule, slot.anchor, through));
+            let through = schedule.map_or(self.back_to, |_| slot.cursor.max(self.back_to));
+            let remains = match schedule {
+                _ if gap.last <= through => continue,
+                // An event has happened and does not come again. A stretch was of the clock, which the job may
+                // follow again one day.
+                None if gap.first == gap.last => continue,
+                None => (gap.first <= through).then(|| share(gap, through)),
+                Some(schedule) => {
+                    (gap.first <= through).then(|| what_remains(gap, schedule, slot.anchor, through))
+                }
+            };
             let rows = vec![Retraction { run: gap.run, remains }];
             fx.commit(Change::Retract { job: gap.job.clone(), rows });
         }
@@ -140,14 +149,16 @@ fn what_remains(
     });
     match fires(through) {
         Some(left) if ours => (left.last, left.count),
-        Some(_) | None => {
-            // The row is about another trigger, which nobody knows any more: its count is in proportion to the
-            // time.
-            let (part, whole) = (through.since(gap.first).as_micros(), gap.last.since(gap.first).as_micros());
-            let count = u128::from(gap.count).saturating_mul(part).checked_div(whole).unwrap_or(0);
-            (through, u64::try_from(count).unwrap_or(gap.count).clamp(1, gap.count.max(1)))
-        }
+        Some(_) | None => share(gap, through),
     }
+}
+
+/// Returns the same for a row about another trigger, which nobody knows any more: its count is in proportion to
+/// the time.
+fn share(gap: &FutureGap, through: Timestamp) -> (Timestamp, u64) {
+    let (part, whole) = (through.since(gap.first).as_micros(), gap.last.since(gap.first).as_micros());
+    let count = u128::from(gap.count).saturating_mul(part).checked_div(whole).unwrap_or(0);
+    (through, u64::try_from(count).unwrap_or(gap.count).clamp(1, gap.count.max(1)))
 }
 
 /// Returns the interval of a schedule that counts from the job's own origin, not from a `start`.

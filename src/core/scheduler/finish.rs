@@ -58,6 +58,10 @@ impl Scheduler {
                 return;
             }
         };
+        // An attempt none of whose commands could be started was under way all the same.
+        if matches!(event, RunEvent::Succeed | RunEvent::TimeOut) {
+            self.ensure_started(id, now, fx);
+        }
         self.finish(id, End { event, reason, detail, exit, result: progress.result }, now, fx);
     }
 

@@ -59,11 +59,11 @@ pub(super) fn resume(
 ) -> Resumed {
     let opening = plan::opening(&run.job, global);
     let itemised = run.itemises(&opening, global);
-    match sights(&run.job, global, &opening, found, steps) {
-        Some(sights) => {
-            let scene = Scene { run, global, sights, wanted, now };
-            scene.walk(Progress::new(opening, itemised, None))
-        }
+    let scene = sights(&run.job, global, &opening, found, steps)
+        .map(|sights| Scene { run, global, sights, wanted, now })
+        .filter(|scene| scene.agrees_with(&opening));
+    match scene {
+        Some(scene) => scene.walk(Progress::new(opening, itemised, None)),
         None => {
             let known = match &run.job.work {
                 Work::Command(_) => 0,
@@ -120,6 +120,15 @@ fn sights<'a>(
 }
 
 impl<'a> Scene<'a> {
+    /// Says whether what was seen can be of these stages: nothing of a stage is alive once a later one has begun.
+    fn agrees_with(&self, stages: &[Stage]) -> bool {
+        let is_seen = |place: &Place| self.sights.iter().any(|(seen, _)| seen == place);
+        let is_alive = |place: &Place| self.found(*place).is_some_and(|found| found.exit.is_none());
+        let last_seen = stages.iter().rposition(|stage| stage.places.iter().any(is_seen));
+        let first_alive = stages.iter().position(|stage| stage.places.iter().any(is_alive));
+        first_alive.is_none_or(|alive| last_seen <= Some(alive))
+    }
+
     /// Goes through the stages up to the one in whose midst the attempt is.
     fn walk(&self, mut progress: Progress) -> Resumed {
         let is_seen = |place: &Place| self.sights.iter().any(|(seen, _)| seen == place);
@@ -203,6 +212,9 @@ impl<'a> Scene<'a> {
             let names: Vec<_> = ended.iter().map(|(place, _)| plan::name(&self.run.job, *place)).collect();
             let what = if progress.itemised { format!("{}: ", names.join(", ")) } else { String::new() };
             return Resumed::Lost { detail: format!("{what}nobody saw how it ended") };
+        }
+        if progress.children.is_empty() && stage.kind != StageKind::Closing {
+            return Resumed::WorkOver(progress);
         }
         Resumed::Within { progress, records, ended }
     }

@@ -14,7 +14,7 @@ pub enum AtError {
     #[error("{0:?} is no date and time, such as 2026-12-24T18:00 or 2026-12-24T18:00:00+01:00")]
     Form(String),
     /// The wall clock jumps over it, and nothing makes up for it: `dst_gap = "skip"` says so, or the jump is of 3 h
-    /// or more (TIME.md rule 30).
+    /// or more (docs/time.md rule 30).
     #[error("{0:?} does not exist in this zone: the clock jumps over it")]
     Skipped(String),
 }

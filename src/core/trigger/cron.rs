@@ -2,7 +2,7 @@
 //!
 //! Time is taken span by span, each with one offset from UTC. Within a span a wall time is an instant; what a
 //! time change at either end of the span does to it is decided by the size of the shift, never by its cause
-//! (TIME.md rule 32).
+//! (docs/time.md rule 32).
 
 use super::{CronTrigger, FireNote, Fires};
 use crate::core::civil::{Span, Zone, is_correction};

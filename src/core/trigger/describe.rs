@@ -86,7 +86,7 @@ impl CronTrigger {
         texts.map(|text| format!("{}.", capital(&text))).collect()
     }
 
-    /// Says what time changes do to the expression (TIME.md rules 25 to 29).
+    /// Says what time changes do to the expression (docs/time.md rules 25 to 29).
     pub fn time_changes(&self) -> String {
         if self.cron.is_wildcard() {
             return "it follows the clock: nothing for wall times that a change of the clock jumps over, and both \
@@ -106,7 +106,7 @@ impl CronTrigger {
     }
 }
 
-/// Says how an interval counts (TIME.md rule 43).
+/// Says how an interval counts (docs/time.md rule 43).
 fn elapsed_time(interval: Duration) -> String {
     const DAY: u64 = 86_400;
     let whole_days = interval.subsec_nanos() == 0 && interval.as_secs().is_multiple_of(DAY);

@@ -1,7 +1,7 @@
 //! `every`: a grid of instants a fixed time apart.
 //!
 //! It counts elapsed time from an anchor that is stored, so neither restarts, long runs nor time changes move it
-//! (TIME.md rule 43).
+//! (docs/time.md rule 43).
 
 use std::time::Duration;
 

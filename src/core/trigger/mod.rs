@@ -74,7 +74,7 @@ pub struct Schedule {
 /// What a time change did to a fire time, for `next` and the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FireNote {
-    /// The wall time does not exist that day: moved to the end of the gap (TIME.md rule 27).
+    /// The wall time does not exist that day: moved to the end of the gap (docs/time.md rule 27).
     Gap,
     /// The wall time comes twice that day: this is the first pass (rule 29).
     FoldFirst,
@@ -155,7 +155,7 @@ impl Schedule {
             }
     }
 
-    /// Says whether there can be a fire time at all; a cron date that never comes has none (TIME.md rule 23).
+    /// Says whether there can be a fire time at all; a cron date that never comes has none (docs/time.md rule 23).
     pub fn fires_at_all(&self) -> bool {
         match &self.trigger {
             Trigger::Cron(cron) => cron.cron.fires_at_all(),

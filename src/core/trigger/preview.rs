@@ -13,7 +13,7 @@ pub struct Preview {
     pub at: Timestamp,
     /// What a time change did to it.
     pub note: Option<FireNote>,
-    /// How many wall times it stands for: more than one where a gap merged several (TIME.md rule 28).
+    /// How many wall times it stands for: more than one where a gap merged several (docs/time.md rule 28).
     pub walls: u64,
     /// A time change since the fire time before whose gap swallowed matches without making up for them: the
     /// instant of the change and its size in seconds.

@@ -73,7 +73,7 @@ impl<'a> Search<'a> {
 impl Schedule {
     /// Returns the first fire time strictly after `after`; `None` = never again.
     ///
-    /// `anchor` is the job's stored origin of intervals (TIME.md rule 43). Bounded: at most a few milliseconds,
+    /// `anchor` is the job's stored origin of intervals (docs/time.md rule 43). Bounded: at most a few milliseconds,
     /// also for `all` and for dates that never come. Jitter is no part of it.
     pub fn next_after(&self, anchor: Timestamp, after: Timestamp) -> Option<Timestamp> {
         let left = Cell::new(CANDIDATES);

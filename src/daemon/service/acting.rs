@@ -208,7 +208,8 @@ impl EventLoop {
             (None, Some(job)) => {
                 self.known(job)?;
                 let open = self.scheduler.open_runs(job);
-                open.last().copied().ok_or(ServiceError::NothingSelected)
+                let run = open.last().copied().or_else(|| self.service.just_ended(job));
+                run.ok_or(ServiceError::NothingSelected)
             }
             (None, None) => Err(ServiceError::invalid_parameter("run_id")),
         }

@@ -189,6 +189,14 @@ impl EventLoop {
         self.acknowledge(Acknowledge::new(reply, result));
     }
 
+    /// Reads the job file again if its text has changed since it was read last.
+    pub(in crate::daemon) fn reload_if_changed(&mut self) {
+        if self.service.catalogue.has_changed() {
+            // What is wrong has been logged, and `status` has it.
+            drop(self.reload());
+        }
+    }
+
     /// Reads the job file again; a bad one changes nothing.
     pub(in crate::daemon) fn reload(&mut self) -> Result<reply::Reloaded, ServiceError> {
         self.supervisor.reloading();
@@ -228,6 +236,7 @@ impl EventLoop {
         let total = jobs.len() as u64;
         let (added, removed) = (total - known, before.len() as u64 - known);
         tracing::info!(jobs = total, added, removed, "the job file was read again");
+        self.service.watch_as_set();
         self.feed(Input::Reloaded { jobs, pools, settings });
         drop(before);
         process::give_back_memory();

@@ -24,6 +24,7 @@ use super::event_loop::EventLoop;
 use super::listener::{Incoming, ReplyHandle};
 use super::notifier::Notifier;
 use super::queries::Queries;
+use super::watcher::Watcher;
 use crate::core::change::Actor;
 use crate::core::instant::{Now, Timestamp};
 use crate::core::job::Keep;
@@ -62,11 +63,21 @@ pub(super) struct Service {
     /// Clients that wait for the end of a run.
     waiting: HashMap<RunId, Vec<oneshot::Sender<()>>>,
     /// Runs whose end is not durable yet, with the submission that has it: those who wait are told after it.
-    ended: VecDeque<(u64, RunId)>,
+    ended: VecDeque<Ended>,
     /// How far the ledger is. Whoever waits for something or follows it holds a receiver until it has been told.
     progress: watch::Sender<Progress>,
     runs_since_prune: HashMap<Name, u32>,
     last_sweep: Option<Now>,
+    watcher: Watcher,
+}
+
+/// A run whose end is not durable yet.
+struct Ended {
+    /// The submission that has it.
+    token: u64,
+    run: RunId,
+    /// Its job, where it had started.
+    job: Option<Name>,
 }
 
 /// How far the ledger is.
@@ -126,7 +137,14 @@ impl Service {
             progress: watch::Sender::new(Progress::default()),
             runs_since_prune: HashMap::new(),
             last_sweep: None,
+            watcher: Watcher::default(),
         }
+    }
+
+    /// Watches the job file, or stops, as its setting says.
+    pub(super) fn watch_as_set(&mut self) {
+        let on = self.catalogue.set().daemon.watch;
+        self.watcher.set(on, self.catalogue.config(), &self.queries);
     }
 
     pub(super) fn queries(&self) -> &Queries {
@@ -144,8 +162,8 @@ impl Service {
     }
 
     /// Notes that a run is over by a change of a submission; whoever waits for it is told once that is durable.
-    pub(super) fn run_is_over(&mut self, run: RunId, token: u64) {
-        self.ended.push_back((token, run));
+    pub(super) fn run_is_over(&mut self, run: RunId, job: Option<Name>, token: u64) {
+        self.ended.push_back(Ended { token, run, job });
     }
 
     /// Tells those who follow the events that there are new ones.
@@ -155,7 +173,7 @@ impl Service {
 
     /// Tells those who wait for runs whose ends are in submissions before `token`, which are durable.
     pub(super) fn tell_ends(&mut self, token: u64) {
-        while let Some((_, run)) = self.ended.pop_front_if(|(of, _)| *of < token) {
+        while let Some(Ended { run, .. }) = self.ended.pop_front_if(|ended| ended.token < token) {
             for waiting in self.waiting.remove(&run).into_iter().flatten() {
                 let _ = waiting.send(());
             }
@@ -169,9 +187,15 @@ impl Service {
         self.progress.clone()
     }
 
+    /// Finds the latest run of a job that is over without that being durable yet.
+    fn just_ended(&self, job: &str) -> Option<RunId> {
+        let of_job = |ended: &&Ended| ended.job.as_ref().is_some_and(|name| name.as_str() == job);
+        self.ended.iter().rev().find(of_job).map(|ended| ended.run)
+    }
+
     /// Says whether a run is over and that is durable, where the scheduler does not know it any more.
     fn is_end_durable(&self, run: RunId) -> bool {
-        self.ended.iter().all(|(_, other)| *other != run)
+        self.ended.iter().all(|ended| ended.run != run)
     }
 
     /// Says whether a job's history is to be held against what it keeps, now that another run is over.

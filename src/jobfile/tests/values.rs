@@ -177,7 +177,7 @@ fn settings_beside_the_jobs_are_read() {
     let set = loaded(
         "timezone = \"Europe/Berlin\"\n\
          [daemon]\nstop_timeout = \"5s\"\nstop = \"leave\"\ncatch_up_parallel = 2\nstartup_delay = \"1s\"\n\
-         store_retry = \"2s\"\nidentity = \"web1\"\nmax_clock_wait = \"3m\"\ngroup = \"adm\"\n\
+         store_retry = \"2s\"\nidentity = \"web1\"\nmax_clock_wait = \"3m\"\nwatch = true\ngroup = \"adm\"\n\
          [pools.io]\nworkers = 4\n[hooks]\nbefore = \"b\"\nafter = [\"a1\", \"a2\"]\n\
          [notify.m]\nmail = [\"a@b\", \"root\"]\ntimeout = \"5s\"\n\
          [notify.w]\nwebhook = { url = \"https://x/y\", headers = { A = \"b\" } }\n\
@@ -194,7 +194,7 @@ fn settings_beside_the_jobs_are_read() {
     );
     assert_eq!((daemon.startup_delay, daemon.store_retry), (seconds(1), seconds(2)));
     assert_eq!((daemon.identity.as_deref(), daemon.group.as_deref()), (Some("web1"), Some("adm")));
-    assert_eq!(daemon.max_clock_wait, seconds(180));
+    assert_eq!((daemon.max_clock_wait, daemon.watch), (seconds(180), true));
     assert_eq!((set.pools[0].name.as_str(), set.pools[0].workers), ("io", 4));
     assert_eq!((set.global_hooks.before.len(), set.global_hooks.after_run.len()), (1, 2));
     let names: Vec<&str> = set.notifiers.iter().map(|notifier| notifier.name.as_str()).collect();

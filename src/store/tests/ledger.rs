@@ -201,6 +201,47 @@ fn t8_a_range_is_cut_back_beside_a_run_with_its_own_row() {
 }
 
 #[test]
+fn t9_a_row_for_a_stretch_stands_for_those_without_rows_of_their_own() {
+    let mut store = memory();
+    for (run, secs) in [(1, 120), (2, 300)] {
+        apply(&mut store, &whole(run, "a", secs, RunStatus::Succeeded));
+    }
+    // 60 to 300 comes a second time, and nothing of it is started; so does 120 alone.
+    apply(&mut store, &[gap(3, "a", RunStatus::Skipped, 60, 300, 5)]);
+    apply(&mut store, &[gap(4, "a", RunStatus::Skipped, 120, 120, 1)]);
+    let row = store.reader().run(RunId(3)).unwrap().unwrap();
+    assert_eq!((row.occurrences, row.first_fire_time), (3, Some(at(60))));
+    assert!(store.reader().run(RunId(4)).unwrap().is_none());
+    let owner = |secs| store.reader().run_at(&name("a"), at(secs)).unwrap().map(|row| row.run.0);
+    assert_eq!([60, 120, 180, 240, 300].map(owner), [3, 1, 3, 3, 2].map(Some));
+    assert_eq!(store.reader().counts_of(&name("a")).unwrap().get(&RunStatus::Skipped), Some(&3));
+}
+
+#[test]
+fn t9_rows_of_an_earlier_trigger_are_not_taken_for_those_of_this_one() {
+    let mut store = memory();
+    for run in 1..=9 {
+        apply(&mut store, &whole(run, "a", 60 * i64::try_from(run).unwrap() + 7, RunStatus::Succeeded));
+    }
+    let (cursor, anchor, trigger) = (at(0), at(0), "every 3m".to_owned());
+    apply(&mut store, &[Change::Track { job: name("a"), cursor, anchor, trigger }]);
+    apply(&mut store, &[gap(10, "a", RunStatus::Skipped, 180, 540, 3)]);
+    assert_eq!(store.reader().run(RunId(10)).unwrap().unwrap().occurrences, 3);
+}
+
+#[test]
+fn the_end_of_a_run_that_was_never_claimed_has_no_event() {
+    let mut store = memory();
+    apply(&mut store, &whole(1, "a", 60, RunStatus::Succeeded));
+    assert_eq!(commit(&mut store, &[claim(2, "a", 60)]), [REFUSED]);
+    let finish = finished(2, RunStatus::Skipped, 60);
+    let mut event = Event::new(at(60), EventKind::RunSkipped);
+    event.run = Some(RunId(2));
+    let changes = [finish, Change::Event(event)];
+    assert_eq!(commit(&mut store, &changes), [REFUSED, REFUSED]);
+}
+
+#[test]
 fn numbers_are_not_given_out_again() {
     let mut store = memory();
     assert_eq!(store.load().unwrap().next_run, 1);

@@ -29,7 +29,7 @@ fn the_source_cites_rules_and_sections_that_are_there() {
         for (word, is_rule) in [
             ("md rule ", true),
             ("md rules ", true),
-            ("DESIGN section ", false),
+            ("docs/design.md section ", false),
             ("design.md section ", false),
         ] {
             for part in text.split(word).skip(1) {

@@ -18,7 +18,7 @@ impl Cron {
         self.expression(seed).map_or_else(|| self.text().to_owned(), |expression| describe(&expression))
     }
 
-    /// Returns what is valid but hardly meant: steps wider than their range (TIME.md rule 11), with their places in
+    /// Returns what is valid but hardly meant: steps wider than their range (docs/time.md rule 11), with their places in
     /// the text.
     pub fn warnings(&self) -> Vec<(String, Range<usize>)> {
         let wide = parse::expression(self.text(), "").map(|expression| expression.wide_steps);
@@ -29,7 +29,7 @@ impl Cron {
         wide.unwrap_or_default().into_iter().map(warn).collect()
     }
 
-    /// Explains how the two day fields work together, where that is not obvious (TIME.md rule 20).
+    /// Explains how the two day fields work together, where that is not obvious (docs/time.md rule 20).
     pub fn explain_days(&self, seed: &str) -> Option<&'static str> {
         let expression = self.expression(seed)?;
         if expression.day.is_any() || expression.weekday.is_any() {
@@ -44,7 +44,7 @@ impl Cron {
         })
     }
 
-    /// Says which values were picked for `a~b`, a sentence each without a full stop (TIME.md rule 17).
+    /// Says which values were picked for `a~b`, a sentence each without a full stop (docs/time.md rule 17).
     pub fn explain_picks(&self, seed: &str) -> Vec<String> {
         let Some(expression) = self.expression(seed) else { return Vec::new() };
         let pick = |field: &Field, item: &Item| match *item {

@@ -407,3 +407,23 @@ fn a_cancel_in_progress_starts_nothing_new_but_closing_hooks() {
     world.end(OK);
     assert_eq!(world.ends()[0].detail.as_deref(), Some("why"));
 }
+
+#[test]
+fn p3_a_group_that_has_become_a_sequence_is_followed_while_it_is_alive() {
+    let world = adopt(
+        with(steps(&["one", "two"]), |_| {}),
+        vec![alive(21, "one")],
+        vec![record(1, "two", Exit::Code(1))],
+    );
+    assert!(world.ends().is_empty(), "one is alive, so two was not after it");
+    assert_eq!(world.scheduler.live_runs().count(), 1);
+}
+
+#[test]
+fn p4_a_run_that_was_ended_comes_to_its_end_also_where_its_definition_is_gone() {
+    let ending = LeftEnding { at: NOON.minus(MINUTE), reason: Reason::Timeout, detail: None };
+    let records = vec![record(0, "one", OK), record(1, "two", OK)];
+    let world = adopt_ending(with(steps(&["other"]), |_| {}), 1, Some(ending), Vec::new(), records);
+    assert_eq!(end(&world).status, RunStatus::TimedOut);
+    assert!(world.scheduler.live_runs().next().is_none());
+}

@@ -80,6 +80,8 @@ pub(super) struct World {
     pub(super) unanswered: Vec<RunId>,
     /// False: questions for rows of the future wait for the test.
     pub(super) answers_gaps: bool,
+    /// True: no program can be started.
+    pub(super) cannot_start: bool,
     gap_questions: Vec<Timestamp>,
 }
 
@@ -120,6 +122,7 @@ impl World {
             store_answers: true,
             unanswered: Vec::new(),
             answers_gaps: true,
+            cannot_start: false,
             gap_questions: Vec::new(),
         };
         world.carry_out(effects);
@@ -157,6 +160,9 @@ impl World {
                 Effect::Spawn { run, place } if self.starts_fail => {
                     let detail = "no such program".to_owned();
                     inputs.push(Input::StartFailed { run, place, detail });
+                }
+                Effect::Spawn { run, place } if self.cannot_start => {
+                    inputs.push(Input::StartFailed { run, place, detail: "no such program".to_owned() });
                 }
                 Effect::Spawn { run, place } => {
                     self.alive.push((run, place));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{HOUR, MINUTE, NOON, SECOND, World, clock, cron, job, memory, name};
 use crate::core::change::{Actor, Change, Hold, Pause};
 use crate::core::instant::Timestamp;
-use crate::core::job::{Job, OnBusy, OnLost, Policy};
+use crate::core::job::{Command as Program, Job, OnBusy, OnLost, Policy, Step, StepBody, Work};
 use crate::core::run::{Exit, Reason, RunId, RunStatus, Source};
 use crate::core::scheduler::{Answer, Command, Evidence, Input, PutAction, Settings, Unfinished};
 use crate::core::trigger::{Dependency, DependencyOn, Firing, Trigger};
@@ -129,14 +129,16 @@ fn t9_a_row_of_an_earlier_trigger_is_cut_by_its_share_of_time() {
 }
 
 #[test]
-fn t9_a_removed_job_keeps_its_rows() {
-    let mut world = World::new(vec![job("a", cron("* * * * *"), |_| {})]);
-    hold(&mut world);
-    world.pass(HOUR);
-    reload(&mut world, Vec::new());
-    set(&mut world, false, HOUR / 2);
-    assert_eq!(gaps(&world).len(), 1);
-    assert_eq!(gaps(&world)[0].3, 60);
+fn t9_rows_of_the_clock_are_cut_also_where_the_job_follows_it_no_longer() {
+    for (jobs, expected) in [(vec![job("a", Firing::Shutdown, |_| {})], 28..=31), (Vec::new(), 60..=60)] {
+        let mut world = World::new(vec![job("a", cron("* * * * *"), |_| {})]);
+        hold(&mut world);
+        world.pass(HOUR);
+        reload(&mut world, jobs);
+        set(&mut world, false, HOUR / 2);
+        assert_eq!(gaps(&world).len(), 1);
+        assert!(expected.contains(&gaps(&world)[0].3), "a removed job is not due again and keeps its rows");
+    }
 }
 
 #[test]
@@ -301,4 +303,30 @@ fn set_back_is_written_down_with_the_answer_and_not_before() {
     world.answer_gaps();
     let cursor = Change::Cursor { job: name("a"), cursor: world.now.wall };
     assert!(world.ledger[before..].contains(&cursor));
+}
+
+#[test]
+fn p7_a_shutdown_run_that_was_not_started_does_not_greet_the_next_daemon() {
+    let world = World::boot(vec![job("a", Firing::Shutdown, |_| {})], |boot| {
+        let old = left(RunStatus::Queued, Evidence::NeverStarted);
+        boot.unfinished.push(Unfinished { source: Source::Shutdown, ..old });
+    });
+    assert!(world.alive.is_empty());
+    assert_eq!(world.ends()[0].reason, Some(Reason::Stopping));
+}
+
+#[test]
+fn p13_steps_that_may_fail_and_cannot_be_started_leave_no_run_behind() {
+    let step = Step {
+        name: "1".into(),
+        body: StepBody::Command(Program::Shell("nothing".into())),
+        timeout: None,
+        continue_on_error: true,
+    };
+    let work = Work::Steps(Box::new([step]));
+    let mut world = World::new(vec![Job { work, ..job("a", cron("* * * * *"), |_| {}) }]);
+    world.cannot_start = true;
+    world.pass(MINUTE);
+    assert_eq!(world.statuses(), [RunStatus::Succeeded]);
+    assert!(world.scheduler.live_runs().next().is_none(), "its instance is free again");
 }
