@@ -22,9 +22,11 @@ use crate::protocol::message::{Call, MessageError, Reply};
 use crate::protocol::request::Request;
 use crate::protocol::service::{GET_INFO, Info};
 
-/// How long the daemon may take to have room for a connection, and again to say who it is; both together stay
-/// within the two seconds after which a person is told that no daemon answers.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(900);
+/// How long the daemon may take to have room for a connection, which it has at once unless hundreds wait, and then to
+/// say who it is, for which a busy machine may need its time; both together stay within the two seconds after which
+/// a person is told that no daemon answers.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(350);
+const GREETING_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// How long a daemon that has answered before may take for a request that waits for nothing but the disk.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -107,7 +109,7 @@ impl Client {
         let stream = open(path)?;
         let decoder = Decoder::new(MAX_REPLY_BYTES);
         let mut client = Client { stream, decoder, path: path.to_owned(), daemon: Info::default() };
-        client.set_patience(Some(CONNECT_TIMEOUT))?;
+        client.set_patience(Some(GREETING_TIMEOUT))?;
         client.daemon = client.greet()?;
         Ok(client)
     }
