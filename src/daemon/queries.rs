@@ -3,16 +3,33 @@
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::event_loop::EventLoop;
+use crate::process;
 use crate::store::{OpenError, QueryError, Reader};
 
 /// Work that has to be done by the loop, because only it may touch the scheduler.
 pub(super) type Task = Box<dyn FnOnce(&mut EventLoop) + Send>;
 
 type Question = Box<dyn FnOnce(Result<&Reader, &AskError>) + Send>;
+
+/// How long nobody asks until the memory that answers have taken, and the start before them, is given back.
+const QUIET: Duration = Duration::from_secs(2);
+
+/// Waits for the next question; `None` = there will be none. Who waits longer tidies up meanwhile, once.
+fn next(asked: &mpsc::Receiver<Question>) -> Option<Question> {
+    match asked.recv_timeout(QUIET) {
+        Ok(question) => Some(question),
+        Err(mpsc::RecvTimeoutError::Disconnected) => None,
+        Err(mpsc::RecvTimeoutError::Timeout) => {
+            process::give_back_memory();
+            asked.recv().ok()
+        }
+    }
+}
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +58,7 @@ impl Queries {
         let (questions, asked) = mpsc::channel::<Question>();
         thread::spawn(move || {
             let mut reader = None;
-            for question in asked {
+            while let Some(question) = next(&asked) {
                 if reader.is_none() {
                     match Reader::open(&state_dir) {
                         Ok(opened) => reader = opened,

@@ -72,6 +72,7 @@ pub enum RunError {
 /// # Errors
 /// [`RunError`]: it could not start, or the machine took away what it needs.
 pub fn run(options: &Options) -> Result<(), RunError> {
+    process::hold_little_memory();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -86,10 +87,10 @@ async fn serve(options: &Options) -> Result<(), RunError> {
     let pid = i32::try_from(std::process::id()).unwrap_or(0);
     let session = Session { host: host.clone(), boot_id: boot_id.clone(), pid };
     let store = Store::open(&options.state_dir, session)?;
-    let loaded = store.load()?;
+    let mut loaded = store.load()?;
+    let definitions = std::mem::take(&mut loaded.definitions);
     let zones: Arc<_> = Arc::from(zoneinfo::source());
-    let catalogue =
-        Catalogue::open(&options.config, options.config_required, zones, loaded.definitions.clone())?;
+    let catalogue = Catalogue::open(&options.config, options.config_required, zones, definitions)?;
     report(&catalogue);
     let settings = catalogue.set();
     let mut listener = Listener::open(&options.socket, settings.daemon.group.as_deref())?;

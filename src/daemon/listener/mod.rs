@@ -7,12 +7,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
+use crate::process::give_back_memory;
 use crate::protocol::error::ServiceError;
 use crate::protocol::request::Request;
 
@@ -78,6 +80,9 @@ impl Default for Limits {
     }
 }
 
+/// More clients than this at once leave memory behind that is worth giving back.
+const CROWD: usize = 100;
+
 /// How many refused clients are given time to read why; further ones are cut off at once.
 const REFUSED_CLIENTS: usize = 64;
 
@@ -142,6 +147,7 @@ impl Listener {
             limits: self.limits,
             outgoing: Arc::clone(&self.outgoing),
             clients: Arc::new(Semaphore::new(self.limits.clients)),
+            crowded: AtomicBool::new(false),
             refused: Arc::new(Semaphore::new(REFUSED_CLIENTS)),
         });
         if let Some(earlier) = self.accepting.replace(tokio::spawn(accept(listener, hub))) {
@@ -180,7 +186,30 @@ struct Hub {
     limits: Limits,
     outgoing: Arc<Outgoing>,
     clients: Arc<Semaphore>,
+    /// True: there have been more than [`CROWD`] since the last time there was none.
+    crowded: AtomicBool,
     refused: Arc<Semaphore>,
+}
+
+impl Hub {
+    /// Counts the clients that are taken in.
+    fn clients(&self) -> usize {
+        self.limits.clients.saturating_sub(self.clients.available_permits())
+    }
+
+    /// Notes that a client has come.
+    fn come(&self) {
+        if self.clients() > CROWD {
+            self.crowded.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that a client has left. What a crowd has taken is worth the walk that gives it back.
+    fn left(&self) {
+        if self.clients() == 0 && self.crowded.swap(false, Ordering::Relaxed) {
+            give_back_memory();
+        }
+    }
 }
 
 async fn accept(listener: UnixListener, hub: Arc<Hub>) {
@@ -200,13 +229,15 @@ fn admit(stream: UnixStream, hub: &Arc<Hub>) {
         return refuse(stream, hub, ServiceError::TooManyClients);
     };
     let hub = Arc::clone(hub);
+    hub.come();
     tokio::spawn(async move {
         if hub.access.allows(peer).await {
-            Connection::new(stream, peer, hub).serve().await;
+            Connection::new(stream, peer, Arc::clone(&hub)).serve().await;
         } else {
             refuse(stream, &hub, ServiceError::NotAllowed);
         }
         drop(place);
+        hub.left();
     });
 }
 
