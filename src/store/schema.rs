@@ -6,7 +6,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(super) const APPLICATION_ID: i32 = 0x6a6f_6263;
 
 /// Every step of the schema: the n-th leads from version n-1 to n. Steps are only ever added.
-pub(super) const STEPS: &[&str] = &[include_str!("schema/1.sql")];
+pub(super) const STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// Returns the version that a list of steps leads to.
 pub(super) fn version_of(steps: &[&str]) -> i64 {

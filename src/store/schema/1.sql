@@ -47,8 +47,8 @@ CREATE INDEX runs_job ON runs (job);
 -- By outcome, with and without a job, newest first.
 CREATE INDEX runs_job_outcome ON runs (job, status, queued_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX runs_outcome ON runs (status, queued_at) WHERE finished_at IS NOT NULL;
--- What is not over: a handful of rows. Without the status, so that a start does not touch it.
-CREATE INDEX runs_open ON runs (job) WHERE finished_at IS NULL;
+-- What is not over: a handful of rows.
+CREATE INDEX runs_open ON runs (status, job) WHERE finished_at IS NULL;
 -- Rows that stand for a stretch of fire times, to find the one that covers an instant.
 CREATE INDEX runs_ranges ON runs (job, fire_time, first_fire_time) WHERE first_fire_time IS NOT NULL;
 -- Fire times without a run, to find those in the future after the clock was set back.

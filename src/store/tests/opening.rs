@@ -99,6 +99,37 @@ fn p8_an_older_store_is_upgraded_in_one_transaction() {
 }
 
 #[test]
+fn p8_a_store_of_each_earlier_schema_keeps_its_rows() {
+    let fresh = used();
+    let layout = |store: &Store| -> Vec<(String, Option<String>)> {
+        let mut all = store.reader.conn.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name").unwrap();
+        all.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    let filter = crate::store::HistoryFilter::default();
+    let newest = Store::open(fresh.path(), session()).unwrap();
+    for earlier in 1..schema::STEPS.len() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Store::open_with(dir.path(), session(), &schema::STEPS[..earlier]).unwrap());
+        let conn = Connection::open(dir.path().join(DATABASE_FILE)).unwrap();
+        conn.execute("ATTACH ?1 AS newest", [fresh.path().join(DATABASE_FILE).to_str()]).unwrap();
+        let columns: Vec<String> = {
+            let mut info = conn.prepare("SELECT name FROM pragma_table_info('runs')").unwrap();
+            info.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+        };
+        let columns = columns.join(", ");
+        conn.execute(&format!("INSERT INTO main.runs ({columns}) SELECT {columns} FROM newest.runs"), [])
+            .unwrap();
+        drop(conn);
+
+        let upgraded = Store::open(dir.path(), session()).unwrap();
+        assert_eq!(schema::version(&upgraded.reader.conn).unwrap(), schema::version_of(schema::STEPS));
+        assert_eq!(layout(&upgraded), layout(&newest), "from schema {earlier}");
+        let (rows, all) = (upgraded.reader.history(&filter).unwrap(), newest.reader.history(&filter).unwrap());
+        assert_eq!(rows, all, "from schema {earlier}");
+    }
+}
+
+#[test]
 fn p8_a_reader_leaves_an_older_store_to_the_daemon() {
     let dir = used();
     let steps = [schema::STEPS, &["CREATE TABLE later (a TEXT)"]].concat();
