@@ -124,7 +124,8 @@ fn p8_a_store_of_each_earlier_schema_keeps_its_rows() {
         let upgraded = Store::open(dir.path(), session()).unwrap();
         assert_eq!(schema::version(&upgraded.reader.conn).unwrap(), schema::version_of(schema::STEPS));
         assert_eq!(layout(&upgraded), layout(&newest), "from schema {earlier}");
-        let (rows, all) = (upgraded.reader.history(&filter).unwrap(), newest.reader.history(&filter).unwrap());
+        let (rows, all) =
+            (upgraded.reader.history(&filter).unwrap(), newest.reader.history(&filter).unwrap());
         assert_eq!(rows, all, "from schema {earlier}");
     }
 }
