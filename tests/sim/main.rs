@@ -4,7 +4,8 @@
 //! steps of a start. Afterwards the world comes to rest, and every instant at which a job was due must have exactly
 //! one outcome with its reason, with nothing started twice, early, unclaimed or against somebody's word.
 //!
-//! `JOBCTL_SIM_SEEDS=N` runs N seeds instead of a few hundred; `JOBCTL_SIM_SEED=S` runs one and tells its story.
+//! `JOBCTL_SIM_SEEDS=N` runs N seeds instead of a few hundred, from `JOBCTL_SIM_FROM` on; `JOBCTL_SIM_SEED=S` runs one
+//! and tells its story.
 
 #![cfg(test)]
 
@@ -226,7 +227,10 @@ fn number(variable: &str) -> Option<u64> {
 fn share(nth: u64, of: u64) {
     let seeds = match (number("JOBCTL_SIM_SEED"), number("JOBCTL_SIM_SEEDS").unwrap_or(SEEDS)) {
         (Some(seed), _) => seed..seed + of,
-        (None, seeds) => 0..seeds,
+        (None, seeds) => {
+            let from = number("JOBCTL_SIM_FROM").unwrap_or(0);
+            from..from + seeds
+        }
     };
     let one = number("JOBCTL_SIM_SEED").filter(|_| nth == 0);
     let mine = seeds.clone().filter(|seed| one.map_or(seed % of == nth, |one| *seed == one));

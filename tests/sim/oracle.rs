@@ -77,7 +77,7 @@ impl Oracle {
         self.paused = paused.map(|(name, _)| name.clone()).collect();
         self.held = ledger.hold.is_some();
         self.stopping = false;
-        self.coverage.boots(jobs, ledger);
+        self.coverage.boots(jobs, ledger, machine.now().wall, self.decisions);
         let homeless = machine.alive().filter(|(_, process)| !self.known.contains_key(&process.job));
         self.homeless.extend(homeless.map(|(_, process)| process.run));
         let taken_back: HashSet<RunId> = unfinished.iter().map(|run| run.run).collect();
@@ -98,17 +98,13 @@ impl Oracle {
     }
 
     /// The job set has changed.
-    pub(crate) fn job_set(&mut self, jobs: impl Iterator<Item = Arc<Job>>, now: Timestamp) {
+    pub(crate) fn job_set(&mut self, jobs: impl Iterator<Item = Arc<Job>>, now: Timestamp, ledger: &Ledger) {
         for job in jobs {
             let before = self.known.insert(job.name.clone(), job.clone());
-            self.coverage.register(&job);
             if before.is_none() {
-                self.coverage.comes_back(&job.name);
+                self.coverage.comes_back(&job, ledger);
             }
-            let was_enabled = before.is_some_and(|before| before.enabled);
-            if was_enabled && !job.enabled {
-                self.coverage.disable(&job.name, now, self.decisions);
-            }
+            self.coverage.switch(&job, now, self.decisions);
         }
     }
 
