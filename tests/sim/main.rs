@@ -12,11 +12,13 @@
 mod coverage;
 mod disk;
 mod jobs;
+mod late;
 mod ledger;
 mod life;
 mod machine;
 mod oracle;
 mod rng;
+mod rules;
 mod script;
 mod shadow;
 mod turns;
