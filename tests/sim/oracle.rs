@@ -177,8 +177,8 @@ impl Oracle {
 
     /// Judges what is alive, by the daemon's own children.
     pub(crate) fn lives(&mut self, children: &HashMap<i32, (RunId, Place)>, machine: &Machine) {
-        for (pid, process) in machine.alive() {
-            if let Some((run, place)) = children.get(pid).filter(|(run, _)| *run == process.run) {
+        for (pid, (run, place)) in children {
+            if machine.processes.get(pid).is_some_and(|process| process.alive) {
                 self.rules.lives(*pid, *run, *place, machine.now());
             }
         }

@@ -69,6 +69,8 @@ pub(crate) struct Rules {
     triggers: HashMap<Name, String>,
     /// Dependencies that have come true, for each job that waits for some.
     satisfied: HashMap<Name, BTreeSet<Name>>,
+    /// Jobs that wait for something else from this turn on.
+    outdated: BTreeSet<Name>,
     /// Jobs of which a lost run is run again, in this turn.
     reruns: Vec<Name>,
     /// What was left out for a later fire time, in this turn.
@@ -161,8 +163,9 @@ impl Rules {
                 if before.as_ref() == Some(trigger) && !self.set_back {
                     self.complain(format!("{job} begins anew with the trigger it had: {trigger}"));
                 }
-                if before.is_some_and(|before| before != *trigger) {
-                    self.satisfied.remove(job);
+                let changed = before.is_some_and(|before| before != *trigger);
+                if changed && self.satisfied.remove(job).is_some_and(|come| !come.is_empty()) {
+                    self.outdated.insert(job.clone());
                 }
             }
             Change::Forget { job } | Change::Undefine { job } => {
@@ -171,6 +174,7 @@ impl Rules {
             }
             Change::Satisfied { job, dependencies } if dependencies.is_empty() => {
                 self.satisfied.remove(job);
+                self.outdated.remove(job);
             }
             _ => {}
         }
@@ -367,6 +371,9 @@ impl Rules {
         }
         for (name, (count, last)) in std::mem::take(&mut self.coalesced) {
             self.complain(format!("{count} fire times of {name} up to {last} were left out for nothing"));
+        }
+        if let Some(name) = std::mem::take(&mut self.outdated).first() {
+            self.complain(format!("{name} will remember what it has waited for by another trigger"));
         }
         self.claims.clear();
         self.turns += 1;
