@@ -32,6 +32,8 @@ pub(crate) struct Moment {
     pub(crate) anchor: Timestamp,
     pub(crate) held: bool,
     pub(crate) stopping: bool,
+    /// True: the daemon waits for the clock, or for the end of its start-up delay.
+    pub(crate) closed: bool,
     pub(crate) paused: bool,
     /// How many of its runs are not over.
     pub(crate) open: usize,
@@ -90,6 +92,8 @@ pub(crate) fn judge_claim(job: &Job, claim: &Claim, moment: Moment) -> Result<()
         "during a hold"
     } else if moment.stopping {
         "by a daemon that is stopping"
+    } else if moment.closed {
+        "before the daemon has waited at its start"
     } else if moment.paused {
         "although its job is paused"
     } else if !job.enabled {
@@ -120,7 +124,7 @@ pub(crate) fn judge_gap(job: &Job, gap: &Gap, moment: Moment) -> Result<(), Stri
     let decided = matches!(gap.reason, Reason::Grace | Reason::Coalesced | Reason::Busy);
     let until_next = job.policy.grace == Grace::UntilNext;
     let wrong = match (gap.status, gap.reason) {
-        _ if decided && (moment.held || moment.stopping || moment.paused) => {
+        _ if decided && (moment.held || moment.stopping || moment.closed || moment.paused) => {
             "while nothing of its job falls due"
         }
         (RunStatus::Missed, Reason::Grace) if of(gap.last) == Lateness::InTime => "although it is in time",

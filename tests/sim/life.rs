@@ -45,7 +45,7 @@ impl World {
         };
         self.say(|| format!("== boot, in order: {left_in_order}, alive: {alive:?}"));
         let (scheduler, effects) = Scheduler::new(boot, now);
-        self.oracle.begun(&scheduler, &self.file.settings, now);
+        self.oracle.begins_at(&self.file.settings, self.ledger.heartbeat, now);
         self.oracle.turn(&scheduler, &effects, &self.machine, &self.file);
         let adopted = alive.into_iter().filter_map(|(run, process)| {
             scheduler.place_of(run, process).map(|place| (process.pid, (run, place)))

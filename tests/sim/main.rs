@@ -5,7 +5,7 @@
 //! one outcome with its reason, with nothing started twice, early, unclaimed or against somebody's word.
 //!
 //! `JOBCTL_SIM_SEEDS=N` runs N seeds instead of a few hundred, from `JOBCTL_SIM_FROM` on; `JOBCTL_SIM_SEED=S` runs one
-//! and tells its story.
+//! and tells its story. `JOBCTL_SIM_ENOUGH=N` stops a run once N seeds are broken.
 
 #![cfg(test)]
 
@@ -241,6 +241,9 @@ fn share(nth: u64, of: u64) {
         match judge(seed) {
             Ok(more) => tally.add(&more),
             Err(complaint) => broken.push((seed, complaint)),
+        }
+        if broken.len() as u64 == number("JOBCTL_SIM_ENOUGH").unwrap_or(u64::MAX) {
+            break;
         }
     }
     if let Some((seed, _)) = broken.first() {

@@ -40,6 +40,8 @@ pub(crate) struct Oracle {
     rules: Rules,
     /// The start-up delay is not over before.
     delayed_until: Monotonic,
+    /// The clock was behind at the start: what it must reach, and how long that is waited for.
+    behind: Option<(Timestamp, Monotonic)>,
     pub(crate) known: BTreeMap<Name, Arc<Job>>,
     paused: BTreeSet<Name>,
     held: bool,
@@ -120,10 +122,11 @@ impl Oracle {
         self.rules.comes_in(input);
     }
 
-    /// The scheduler has begun: it lets nothing start for a while, unless it waits for the clock.
-    pub(crate) fn begun(&mut self, scheduler: &Scheduler, settings: &Settings, now: Now) {
-        let waits_for_clock = scheduler.waits_for_clock().is_some();
-        let delay = if waits_for_clock { Duration::ZERO } else { settings.startup_delay };
+    /// The scheduler begins: it lets nothing start for a while, or waits for a clock that is behind.
+    pub(crate) fn begins_at(&mut self, settings: &Settings, heartbeat: Option<Timestamp>, now: Now) {
+        let reaches = heartbeat.filter(|beat| beat.since(now.wall) > Duration::from_secs(1));
+        self.behind = reaches.map(|reaches| (reaches, now.mono.plus(settings.max_clock_wait)));
+        let delay = if reaches.is_some() { Duration::ZERO } else { settings.startup_delay };
         self.delayed_until = now.mono.plus(delay);
     }
 
@@ -135,6 +138,8 @@ impl Oracle {
         machine: &Machine,
         file: &JobFile,
     ) {
+        let now = machine.now();
+        self.behind = self.behind.filter(|(reaches, until)| now.wall < *reaches && now.mono < *until);
         let mut rules = std::mem::take(&mut self.rules);
         for effect in effects {
             rules.decided(effect, self.picture(scheduler, machine, file));
@@ -156,7 +161,7 @@ impl Oracle {
             held: self.held,
             stopping: self.stopping,
             scheduler,
-            early: now.mono < self.delayed_until,
+            closed: now.mono < self.delayed_until || self.behind.is_some(),
             boot: machine.boots,
             catch_up_parallel: file.settings.catch_up_parallel,
         }

@@ -25,8 +25,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) held: bool,
     pub(crate) stopping: bool,
     pub(crate) scheduler: &'a Scheduler,
-    /// True: the daemon has not run for as long as it waits at its start.
-    pub(crate) early: bool,
+    /// True: the daemon has begun, and waits for the clock or for the end of its start-up delay.
+    pub(crate) closed: bool,
     pub(crate) boot: u32,
     pub(crate) catch_up_parallel: u32,
 }
@@ -186,6 +186,7 @@ impl Rules {
             anchor: turn.scheduler.job(job.as_str()).map_or(Timestamp::MIN, |job| job.anchor),
             held: turn.held,
             stopping: turn.stopping,
+            closed: turn.closed,
             paused: turn.paused.contains(job),
             open: self.runs.values().filter(|run| run.job.name == *job).count(),
         }
@@ -345,8 +346,7 @@ impl Rules {
 
     /// Looks at everything once the scheduler has decided: what waits must still be in time.
     pub(crate) fn looks_round(&mut self, turn: Turn<'_>) {
-        let waits_for_clock = turn.scheduler.waits_for_clock().is_some();
-        let allowed = !turn.held && !turn.stopping && !turn.early && !waits_for_clock;
+        let allowed = !turn.held && !turn.stopping && !turn.closed;
         let now = turn.now.wall;
         let mut ready = Vec::new();
         for (id, run) in &self.runs {
@@ -388,6 +388,9 @@ impl Rules {
         let first = picture.attempt == 1;
         if !first && run.not_before.is_none_or(|at| turn.now.mono < at) {
             self.complain(format!("run {id} of {name} begins attempt {} before its time", picture.attempt));
+        }
+        if run.source == Source::Schedule && turn.closed {
+            self.complain(format!("run {id} of {name} starts though the daemon waits at its own start"));
         }
         let boot_job = run.source == Source::Startup && run.job.policy.startup == StartupScope::Boot;
         if first && boot_job && *self.startups.entry((name.clone(), turn.boot)).or_insert(id) != id {
