@@ -18,7 +18,7 @@ forget that too late is too late|src/core/policy.rs|Grace::For(limit) => late <=
 grace without an end where nobody coalesces|src/core/scheduler/due.rs|Grace::UntilNext => all.last,|Grace::UntilNext => first,
 miss what is in time|src/core/policy.rs|Grace::For(limit) => late <= limit,|Grace::For(limit) => late * 2 <= limit,
 miss what waits for its delay|src/core/scheduler/due.rs|last.unwrap_or(bound)|last.map_or(bound, \|_\| bound)
-one instance too many|src/core/scheduler/slots.rs|if more.active >= limit && !forced {|if more.active > limit && !forced {
+one instance too many|src/core/scheduler/slots.rs|.is_some_and(\|more\| more.active >= limit) && !forced;|.is_some_and(\|more\| more.active > limit) && !forced;
 an instance that is never given back|src/core/scheduler/slots.rs|more.active = more.active.saturating_sub(1);|more.active = more.active.saturating_sub(0);
 one worker too many|src/core/scheduler/pools.rs|pool.busy < pool.workers|pool.busy <= pool.workers
 a worker that is never given back|src/core/scheduler/pools.rs|pool.busy = pool.busy.saturating_sub(1);|pool.busy = pool.busy.saturating_sub(0);
@@ -55,6 +55,16 @@ never again what was lost|src/core/scheduler/finish.rs|self.runs.get(&id).is_som
 always again what was lost|src/core/scheduler/finish.rs|self.runs.get(&id).is_some_and(\|run\| run.job.policy.on_lost == OnLost::Rerun);|self.runs.get(&id).is_some_and(\|run\| run.job.policy.on_lost == run.job.policy.on_lost);
 start again what may have run|src/core/scheduler/adopt.rs|Evidence::Unknown(reason) => self.gone(id, job, reason, now, fx),|Evidence::Unknown(_) => self.consider(id, now, fx),
 an adopted run does not count|src/core/scheduler/adopt.rs|self.slot_mut(job).more_mut().active += 1;|self.slot_mut(job).more_mut().active += 0;
+a reboot that leaves runs alive|src/daemon/boot.rs|RunStatus::Running if !same_boot => {|RunStatus::Running if false => {
+a start that was tried and is forgotten|src/daemon/boot.rs|process::Evidence::NotTried if same_boot \|\| scene.left_in_order \|\| row.attempt > 0 => {|process::Evidence::NotTried \| process::Evidence::Tried if same_boot \|\| scene.left_in_order \|\| row.attempt > 0 => {
+due again after a power cut|src/daemon/boot.rs|process::Evidence::NotTried if same_boot \|\| scene.left_in_order \|\| row.attempt > 0 => {|process::Evidence::NotTried => {
+adopt whoever has the number|src/process/adopt.rs|Ok(stat) if !stat.is(mark) => Presence::Recycled,|Ok(_) if false => Presence::Recycled,
+adopt one process twice|src/daemon/boot.rs|(!known).then(\|\||(known \|\| !known).then(\|\|
+adopt the process of another run|src/daemon/boot.rs|scene.survivors.iter().filter(\|found\| found.run == row.run && found.attempt == attempt)|scene.survivors.iter().filter(\|found\| found.attempt == attempt)
+an end that is forgotten|src/daemon/boot.rs|ending: ending(row.ending_at, row.reason, row.detail)|ending: ending(None, row.reason, row.detail)
+a cursor that is not loaded|src/daemon/boot.rs|cursor: row.cursor,|cursor: row.cursor.filter(\|_\| false),
+numbers that are given out again|src/store/load.rs|Ok(last.unwrap_or(0).saturating_add(1))|Ok(last.unwrap_or(0).max(1))
+a hold that is not stored|src/store/load.rs|WHERE key = 'hold'|WHERE key = 'held'
 start what the ledger has refused|src/core/scheduler/slots.rs|if !*applied {|if false {
 claim what has its run|src/store/ledger.rs|"INSERT OR IGNORE INTO runs (run_id, job, fire_time, status, source,|"INSERT OR REPLACE INTO runs (run_id, job, fire_time, status, source,
 a claim that keeps its cursor|src/store/ledger.rs|if let Some(cursor) = claim.cursor {|if let Some(cursor) = claim.cursor.filter(\|_\| false) {
@@ -107,7 +117,7 @@ while IFS= read -r row; do
         echo "no code   $name: $(grep -am1 '^error' "$copy.log")"
     else
         caught=$((caught + 1))
-        echo "caught    $name: $(grep -am1 -E '^seed [0-9]+:|panicked at|^timed out' "$copy.log" | cut -c1-150)"
+        echo "caught    $name: $({ grep -am1 -E '^seed [0-9]+:' "$copy.log" || grep -am1 'panicked at' "$copy.log"; } | cut -c1-150)"
     fi
     cp "$file" "$copy/$file"
 done < <(mutants)

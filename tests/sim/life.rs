@@ -19,6 +19,10 @@ impl World {
         let mut jobs = self.file.jobs.clone();
         jobs.extend(self.ledger.definitions.values().map(|toml| self.definitions[toml].clone()));
         let mut unfinished = self.machine.judge(&self.ledger, left_in_order);
+        if let Some(shadow) = &mut self.shadow {
+            let differ = shadow.boots(&self.ledger, &self.machine, left_in_order, &unfinished);
+            self.oracle.complaints.extend(differ);
+        }
         if self.mutation == Some(Mutation::ForgetsClaims) {
             unfinished.clear();
         }

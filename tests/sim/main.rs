@@ -151,7 +151,7 @@ fn come_to_rest(world: &mut World) {
     }
     if world.oracle.complaints.is_empty() {
         world.oracle.at_rest(&world.ledger, &world.machine);
-        let differ = world.shadow.as_ref().and_then(|shadow| shadow.compare(&world.ledger));
+        let differ = world.shadow.as_mut().and_then(|shadow| shadow.compare(&world.ledger));
         world.oracle.complaints.extend(differ);
     }
 }

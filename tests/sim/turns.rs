@@ -132,6 +132,9 @@ impl World {
             self.oracle.begins(picture, &daemon.scheduler, &self.machine, &self.file);
         }
         self.machine.create_file(run, picture.attempt);
+        if let Some(shadow) = &self.shadow {
+            shadow.create_file(&picture.job.name, run, picture.attempt);
+        }
         self.step()?;
         if self.rng.chance(1, 60) {
             return Ok(Input::StartFailed { run, place, detail: "no such program".to_owned() });
