@@ -248,7 +248,7 @@ impl Coverage {
                 };
                 complaints.extend(walk(job, stretch, through, ledger).err());
             }
-            let rows = ledger.rows.values().filter(|row| row.job == *job && row.source == Source::Schedule);
+            let rows = ledger.all_rows().filter(|row| row.job == *job && row.source == Source::Schedule);
             let rows = rows.filter(|row| !self.rough.contains(&row.run));
             let rows = rows.filter(|row| row.attempts > 0 || !self.waits_for_events.contains(job));
             complaints.extend(rows.filter_map(|row| {
@@ -271,7 +271,7 @@ const fn is_free(schedule: &Schedule) -> bool {
 fn walk(job: &Name, stretch: &Stretch, through: Timestamp, ledger: &Ledger) -> Result<(), String> {
     let mut at = stretch.from;
     while let Some(next) = stretch.schedule.next_after(stretch.anchor, at).filter(|next| *next <= through) {
-        let Some(row) = ledger.row_of(job, next) else {
+        let Some(row) = ledger.outcome_of(job, next) else {
             let (spec, from) = (&stretch.spec, stretch.from);
             return Err(format!(
                 "{job} was due at {next} and has no row (`{spec}` from {from} through {through})"
@@ -305,7 +305,7 @@ fn judge(
     let all =
         stretch.schedule.fires_between(stretch.anchor, before(first), last).map_or(0, |fires| fires.count);
     let fires = |at: Timestamp| stretch.schedule.next_after(stretch.anchor, before(at)) == Some(at);
-    let own = ledger.rows.values().filter(|other| {
+    let own = ledger.all_rows().filter(|other| {
         let inside = other.fire_time.is_some_and(|at| first <= at && at <= last && fires(at));
         other.job == row.job && other.run != row.run && inside
     });
