@@ -38,6 +38,8 @@ pub(crate) struct Turn<'a> {
 pub(crate) struct Rules {
     pub(crate) complaints: Vec<String>,
     runs: BTreeMap<RunId, Watched>,
+    /// Runs of jobs that had left the set when the daemon began, and whether they were started.
+    ghosts: HashMap<RunId, (Name, bool)>,
     /// The trigger each job's schedule is kept by, and its origin of intervals.
     triggers: HashMap<Name, (String, Timestamp)>,
     /// What the wall clock was ahead of the monotonic one at the last turn, in microseconds.
@@ -86,8 +88,11 @@ impl Rules {
             (name.clone(), memory.satisfied.iter().cloned().collect::<BTreeSet<Name>>())
         });
         self.satisfied = satisfied.collect();
-        let runs =
-            unfinished.iter().filter_map(|run| Some((run.run, taken_back(run, known.get(&run.job)?, now))));
+        let (wanted, gone): (Vec<_>, Vec<_>) =
+            unfinished.iter().partition(|run| known.contains_key(&run.job));
+        let ghosts = gone.into_iter().map(|run| (run.run, (run.job.clone(), run.started_at.is_some())));
+        self.ghosts = ghosts.collect();
+        let runs = wanted.into_iter().map(|run| (run.run, taken_back(run, &known[&run.job], now)));
         self.runs = runs.collect();
     }
 
@@ -261,6 +266,16 @@ impl Rules {
         }
         if matches!(job.firing, Firing::After(_)) {
             self.satisfied.remove(&gap.job);
+        }
+    }
+
+    /// A run has ended: jobs that wait for such an end know of it, if the run was started.
+    fn tell(&mut self, name: &Name, was_started: bool, status: RunStatus, turn: Turn<'_>) {
+        if was_started || matches!(status, RunStatus::Failed | RunStatus::Lost) {
+            let waits = |job: &&Arc<Job>| job.enabled && waits_for(job, name, status);
+            for job in turn.known.values().filter(waits) {
+                self.satisfied.entry(job.name.clone()).or_default().insert(name.clone());
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use jobctl::core::run::{Reason, RunId, RunStatus, Source};
 use jobctl::core::scheduler::{Evidence, Place, RunSnapshot, Unfinished};
 
 use super::super::late::{Lateness, lateness};
-use super::{Rules, Turn, waits_for};
+use super::{Rules, Turn};
 
 /// A run that is not over.
 #[derive(Clone, Debug)]
@@ -84,6 +84,9 @@ impl Rules {
     }
 
     pub(super) fn finished(&mut self, finish: &Finish, turn: Turn<'_>) {
+        if let Some((name, was_started)) = self.ghosts.remove(&finish.run) {
+            self.tell(&name, was_started, finish.status, turn);
+        }
         let Some(run) = self.runs.remove(&finish.run) else { return };
         let (id, name, wall) = (finish.run, run.job.name.clone(), turn.now.wall);
         let wanted = turn.known.get(&name);
@@ -101,12 +104,7 @@ impl Rules {
         if again && wanted.is_some_and(|job| job.enabled) && !turn.paused.contains(&name) {
             self.reruns.push(name.clone());
         }
-        if run.started || matches!(finish.status, RunStatus::Failed | RunStatus::Lost) {
-            let waits = |job: &&Arc<Job>| job.enabled && waits_for(job, &name, finish.status);
-            for job in turn.known.values().filter(waits) {
-                self.satisfied.entry(job.name.clone()).or_default().insert(name.clone());
-            }
-        }
+        self.tell(&name, run.started, finish.status, turn);
     }
 
     fn is_in_time(&self, run: &Watched, now: Timestamp, turn: Turn<'_>) -> bool {
