@@ -62,7 +62,12 @@ impl Scheduler {
         let known = memory.cursor.filter(|_| memory.trigger.as_deref() == Some(trigger.as_str()));
         let (cursor, anchor) = match known {
             Some(cursor) => (cursor, memory.anchor.unwrap_or(cursor)),
-            None => self.track(&job, trigger, now, fx),
+            None => {
+                if matches!(job.firing, Firing::Clock(_)) {
+                    self.look_for_rows_ahead(now, fx);
+                }
+                self.track(&job, trigger, now, fx)
+            }
         };
         let mut slot = Slot::new(job.clone(), cursor, anchor);
         let pause = match memory.cursor {
