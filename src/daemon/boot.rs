@@ -130,6 +130,7 @@ fn unfinished(row: RunRow, scene: &Scene<'_>, restored: bool) -> Unfinished {
         started_at: row.started_at,
         retry_at: row.retry_at,
         priority: row.priority,
+        pool: row.pool,
         args: row.args,
         forced: row.forced,
         // A later attempt was not asked to end, or that is not on record.
@@ -311,6 +312,7 @@ mod tests {
             coalesced: 0,
             note: None,
             priority: 0,
+            pool: None,
             args: Vec::new(),
             forced: false,
             ending_at: None,

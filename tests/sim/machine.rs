@@ -169,6 +169,7 @@ impl Machine {
             started_at: row.started_at,
             retry_at: row.retry_at,
             priority: row.priority,
+            pool: row.pool,
             args: row.args,
             forced: row.forced,
             ending: row

@@ -76,8 +76,19 @@ fn adopt_ending(
     found: Vec<Found>,
     records: Vec<StepRecord>,
 ) -> World {
+    adopt_of(vec![job], attempt, ending, found, records)
+}
+
+/// The same, with any job set; the run was started in the pool "io".
+fn adopt_of(
+    jobs: Vec<Job>,
+    attempt: u32,
+    ending: Option<LeftEnding>,
+    found: Vec<Found>,
+    records: Vec<StepRecord>,
+) -> World {
     let at = NOON.minus(AGO);
-    let mut world = World::boot(vec![job], |boot| {
+    let mut world = World::boot(jobs, |boot| {
         boot.memory.insert(name("a"), memory(at, &cron("30 * * * *")));
         boot.pools = vec![pool("io", 1)];
         boot.next_run = 8;
@@ -93,6 +104,7 @@ fn adopt_ending(
             started_at: Some(at),
             retry_at: None,
             priority: 0,
+            pool: Some(name("io")),
             args: Vec::new(),
             forced: false,
             ending,
@@ -356,6 +368,17 @@ fn p3_an_adopted_run_keeps_its_worker() {
     world.pass(HOUR);
     assert_eq!(world.alive.len(), 1, "the next one waits for the worker");
     world.end(OK);
+    world.end(OK);
+    assert_eq!(world.alive.len(), 1);
+    assert_ne!(world.alive[0].0, RUN);
+}
+
+#[test]
+fn p3_an_adopted_run_whose_job_has_gone_keeps_its_worker() {
+    let other = job("b", cron("30 * * * *"), |policy| policy.pool = Some(name("io")));
+    let mut world = adopt_of(vec![other], 1, None, vec![alive(1, "command")], Vec::new());
+    world.pass(HOUR);
+    assert_eq!(world.alive.len(), 1, "b waits for the worker");
     world.end(OK);
     assert_eq!(world.alive.len(), 1);
     assert_ne!(world.alive[0].0, RUN);

@@ -302,6 +302,7 @@ fn left(status: RunStatus, evidence: Evidence) -> Unfinished {
         started_at: None,
         retry_at: None,
         priority: 0,
+        pool: None,
         args: Vec::new(),
         forced: false,
         ending: None,
