@@ -147,7 +147,9 @@ impl Scheduler {
             self.skip_this_boot(id, fx);
         }
         if retimed || old.enabled != job.enabled || old.firing != job.firing {
-            if job.enabled && !old.enabled && !retimed {
+            // What has fallen due by the zone's old rules has its outcome; the new ones count from now on.
+            let decided = self.slot(id).next.is_none_or(|next| next > now.wall);
+            if job.enabled && !retimed && (!old.enabled || decided) {
                 self.pass_over(id, now, fx);
             }
             self.find_next(id);

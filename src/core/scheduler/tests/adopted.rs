@@ -472,7 +472,8 @@ fn p4_a_closing_hook_that_may_have_run_is_not_run_again_for_a_job_whose_output_i
 fn overrun(found: Vec<Found>) -> World {
     let limited = Step { timeout: Some(SECOND * 30), ..step("two") };
     let job = with(Work::Steps([step("one"), limited].into()), |_| {});
-    let asked = StepRecord { status: RunStatus::TimedOut, duration: None, exit: None, ..record(1, "two", OK) };
+    let asked =
+        StepRecord { status: RunStatus::TimedOut, duration: None, exit: None, ..record(1, "two", OK) };
     adopt(job, found, vec![record(0, "one", OK), asked])
 }
 

@@ -151,7 +151,11 @@ fn t9_a_job_that_comes_back_is_due_where_the_clock_comes_once_more() {
         reload(&mut world, Vec::new());
         set(&mut world, false, HOUR / 2);
         world.ask(Command::Release);
-        if add { edit(&mut world, job()) } else { reload(&mut world, vec![job()]) }
+        if add {
+            edit(&mut world, job())
+        } else {
+            reload(&mut world, vec![job()])
+        }
         assert_eq!(gaps(&world), [(Reason::Held, NOON.plus(MINUTE), NOON.plus(HOUR / 2), 30)]);
         world.pass(MINUTE);
         assert_eq!(world.claims()[0].1, Some(NOON.plus(HOUR / 2 + MINUTE)));

@@ -1,0 +1,5 @@
+//! The faults that jobctl must survive, each by its number, by the real binary wherever the fault can be made here.
+
+mod clock;
+mod ledger;
+mod zones;
