@@ -123,7 +123,12 @@ fn unfinished(row: RunRow, scene: &Scene<'_>, restored: bool) -> Unfinished {
         job: row.job,
         fire_time: row.fire_time,
         source: row.source,
-        status: row.status,
+        // That a later attempt was tried says that the recorded one was over.
+        status: if attempt > row.attempt && row.status == RunStatus::Running {
+            RunStatus::Retrying
+        } else {
+            row.status
+        },
         queued_at: row.queued_at,
         due_at: row.due_at,
         attempt,

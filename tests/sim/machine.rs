@@ -162,7 +162,11 @@ impl Machine {
             job: row.job,
             fire_time: row.fire_time,
             source: row.source,
-            status: row.status,
+            status: if attempt > row.attempt && row.status == RunStatus::Running {
+                RunStatus::Retrying
+            } else {
+                row.status
+            },
             queued_at: row.queued_at,
             due_at: row.due_at,
             attempt,

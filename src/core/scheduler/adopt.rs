@@ -110,6 +110,17 @@ impl Scheduler {
         let limit = run.job.policy.timeout.map(|limit| begun.1.plus(limit));
         let resumed = resume(run, &self.settings.hooks, found, steps, wanted, now);
         if run.status != RunStatus::Running {
+            if run.attempt > 1 {
+                // What the record says of the attempt before, such as that it was to end, is not of this one.
+                fx.commit(Change::Retrying {
+                    run: id,
+                    attempt: run.attempt - 1,
+                    retry_at: now.wall,
+                    reason: Reason::EndUnseen,
+                    detail: None,
+                    exit: None,
+                });
+            }
             if let Ok(status) = transition(run.status, RunEvent::Start) {
                 run.status = status;
             }

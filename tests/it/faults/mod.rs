@@ -2,4 +2,5 @@
 
 mod clock;
 mod ledger;
+mod steps;
 mod zones;
