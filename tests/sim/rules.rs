@@ -169,7 +169,7 @@ impl Rules {
     /// The clock was set back: intervals count the time that has really passed, so that their grids go with it, but
     /// for a hair by which no two fire times become the same.
     fn grids_move(&mut self, turn: Turn<'_>) {
-        let Some(before) = self.ahead else { return };
+        let Some(before) = self.ahead.replace(ahead(turn.now)) else { return };
         let back = (before - ahead(turn.now)).max(0);
         for picture in turn.scheduler.jobs() {
             let Firing::Clock(schedule) = &picture.job.firing else { continue };
@@ -184,7 +184,7 @@ impl Rules {
             let interval = i64::try_from(interval.as_micros()).unwrap();
             let off = (moved - back).rem_euclid(interval);
             let hair = 1_000.min(interval / 2);
-            if off > hair && off < interval - hair || moved == back && back % interval == 0 {
+            if off > hair && off < interval - hair || back > 0 && moved == back && back % interval == 0 {
                 let text =
                     format!("{name} goes {moved} us back with a clock that went {back} us, every {interval}");
                 self.complaints.push(text);
