@@ -5,6 +5,7 @@
 //! every stretch are walked one by one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use jobctl::core::run::{RunId, Source};
 use jobctl::core::trigger::{Firing, Schedule, Trigger};
 use jobctl::store::RunRow;
 
+use super::clerk::Clerk;
 use super::ledger::Ledger;
 use super::oracle::Meta;
 
@@ -24,6 +26,7 @@ use super::oracle::Meta;
 struct Stretch {
     spec: String,
     schedule: Schedule,
+    clerk: Rc<Clerk>,
     anchor: Timestamp,
     /// Fire times after this instant count.
     from: Timestamp,
@@ -37,7 +40,7 @@ struct Stretch {
 pub(crate) struct Coverage {
     stretches: BTreeMap<Name, Vec<Stretch>>,
     /// Every trigger that was ever in use, by its text.
-    triggers: HashMap<String, Schedule>,
+    triggers: HashMap<String, (Schedule, Rc<Clerk>)>,
     /// Jobs that are disabled: since when, and after how many decisions.
     disabled: BTreeMap<Name, (Timestamp, u64)>,
     /// In which stretch of its job a row was written, and rows whose count is not held against it.
@@ -53,7 +56,8 @@ pub(crate) struct Coverage {
 impl Coverage {
     pub(crate) fn register(&mut self, job: &Job) {
         if let Firing::Clock(schedule) = &job.firing {
-            self.triggers.insert(job.firing.spec(), schedule.clone());
+            let clerk = || (schedule.clone(), Rc::new(Clerk::of(schedule)));
+            self.triggers.entry(job.firing.spec()).or_insert_with(clerk);
         } else {
             self.waits_for_events.insert(job.name.clone());
         }
@@ -92,11 +96,11 @@ impl Coverage {
 
     /// Begins a stretch; `nth` = the number of the decision to do so.
     fn begin(&mut self, job: &Name, spec: &str, from: Timestamp, anchor: Timestamp, nth: u64) {
-        if let Some(schedule) = self.triggers.get(spec).cloned() {
+        if let Some((schedule, clerk)) = self.triggers.get(spec).cloned() {
             let spec = spec.to_owned();
             let until = self.disabled.get(job);
             let until = until.map(|(at, decisions)| if nth < *decisions { *at } else { from });
-            let stretch = Stretch { spec, schedule, anchor, from, until, moved: None };
+            let stretch = Stretch { spec, schedule, clerk, anchor, from, until, moved: None };
             self.stretches.entry(job.clone()).or_default().push(stretch);
         }
     }
@@ -235,7 +239,7 @@ impl Coverage {
 /// Walks the fire times of a stretch and finds the row of each.
 fn walk(job: &Name, stretch: &Stretch, through: Timestamp, ledger: &Ledger) -> Result<(), String> {
     let mut at = stretch.from;
-    while let Some(next) = stretch.schedule.next_after(stretch.anchor, at).filter(|next| *next <= through) {
+    while let Some(next) = stretch.clerk.first_in(stretch.anchor, at, through) {
         let Some(row) = ledger.row_of(job, next) else {
             let (spec, from) = (&stretch.spec, stretch.from);
             return Err(format!(
@@ -261,15 +265,13 @@ fn judge(
     let Some(last) = row.fire_time else { return Ok(()) };
     let before = |at: Timestamp| at.minus(Duration::from_micros(1));
     let Some(first) = row.first_fire_time else {
-        let fires =
-            |stretch: &Stretch| stretch.schedule.next_after(stretch.anchor, before(last)) == Some(last);
+        let fires = |stretch: &Stretch| stretch.clerk.fires_at(stretch.anchor, last);
         let is_due = stretches.iter().any(fires);
         return if is_due { Ok(()) } else { Err(format!("{} was never due at {last}: {row:?}", row.job)) };
     };
     let Some(stretch) = written_in else { return Ok(()) };
-    let all =
-        stretch.schedule.fires_between(stretch.anchor, before(first), last).map_or(0, |fires| fires.count);
-    let fires = |at: Timestamp| stretch.schedule.next_after(stretch.anchor, before(at)) == Some(at);
+    let all = stretch.clerk.count(stretch.anchor, before(first), last);
+    let fires = |at: Timestamp| stretch.clerk.fires_at(stretch.anchor, at);
     let own = ledger.rows.values().filter(|other| {
         let inside = other.fire_time.is_some_and(|at| first <= at && at <= last && fires(at));
         other.job == row.job && other.run != row.run && inside

@@ -8,8 +8,11 @@
 
 #![cfg(test)]
 
+mod clerk;
 mod coverage;
 mod disk;
+#[path = "../time/expression.rs"]
+mod expression;
 mod jobs;
 mod ledger;
 mod life;
