@@ -209,6 +209,10 @@ impl Coverage {
         known: &BTreeMap<Name, Arc<Job>>,
     ) -> Vec<String> {
         let mut complaints = Vec::new();
+        let mut rows_of: HashMap<&Name, Vec<&RunRow>> = HashMap::new();
+        for row in ledger.rows.values().filter(|row| row.source == Source::Schedule) {
+            rows_of.entry(&row.job).or_default().push(row);
+        }
         for (job, stretches) in &self.stretches {
             for stretch in stretches {
                 let cursor = || ledger.jobs.get(job).and_then(|memory| memory.cursor).unwrap_or(stretch.from);
@@ -223,7 +227,7 @@ impl Coverage {
                 };
                 complaints.extend(walk(job, stretch, through, ledger).err());
             }
-            let rows = ledger.rows.values().filter(|row| row.job == *job && row.source == Source::Schedule);
+            let rows = rows_of.remove(job).unwrap_or_default().into_iter();
             let rows = rows.filter(|row| !self.rough.contains(&row.run));
             let rows = rows.filter(|row| row.attempts > 0 || !self.waits_for_events.contains(job));
             complaints.extend(rows.filter_map(|row| {
@@ -272,10 +276,9 @@ fn judge(
     let Some(stretch) = written_in else { return Ok(()) };
     let all = stretch.clerk.count(stretch.anchor, before(first), last);
     let fires = |at: Timestamp| stretch.clerk.fires_at(stretch.anchor, at);
-    let own = ledger.rows.values().filter(|other| {
-        let inside = other.fire_time.is_some_and(|at| first <= at && at <= last && fires(at));
-        other.job == row.job && other.run != row.run && inside
-    });
+    let own = ledger
+        .rows_between(&row.job, first, last)
+        .filter(|other| other.run != row.run && other.fire_time.is_some_and(fires));
     let own: u64 = own.map(|other| other.occurrences).sum();
     // Rows of an earlier trigger that fall on fire times of this one by chance are not left out of the count.
     let counted = row.occurrences >= all.saturating_sub(own) && row.occurrences <= all;

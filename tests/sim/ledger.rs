@@ -49,6 +49,17 @@ impl Ledger {
         })
     }
 
+    /// Returns the rows of a job about fire times from one to another, by their last.
+    pub(crate) fn rows_between(
+        &self,
+        job: &Name,
+        first: Timestamp,
+        last: Timestamp,
+    ) -> impl Iterator<Item = &RunRow> {
+        let inside = self.by_fire_time.range((job.clone(), first)..=(job.clone(), last));
+        inside.filter_map(|(_, run)| self.rows.get(run))
+    }
+
     /// Writes one change; `unwritten` collects the numbers that this transaction gave no row.
     pub(crate) fn apply(&mut self, change: &Change, unwritten: &mut HashSet<RunId>) -> Outcome {
         match change {

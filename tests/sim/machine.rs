@@ -101,6 +101,19 @@ impl Machine {
         mark(self.next_pid)
     }
 
+    /// Forgets processes that are long dead and of whose runs nobody will ask again.
+    pub(crate) fn bury(&mut self, ledger: &Ledger) {
+        const HOUR: Tick = 3_600_000_000;
+        let time = self.time;
+        let is_open = |run: &RunId| ledger.rows.get(run).is_none_or(|row| row.finished_at.is_none());
+        self.processes
+            .retain(|_, process| process.alive || process.ends_at + HOUR > time || is_open(&process.run));
+        let oldest = ledger.rows.values().find(|row| row.finished_at.is_none()).map(|row| row.run);
+        if let Some(first) = oldest {
+            self.files = self.files.split_off(&(first, 0));
+        }
+    }
+
     /// Returns the first end of a process that is alive.
     pub(crate) fn next_end(&self) -> Option<Tick> {
         self.processes.values().filter(|process| process.alive).map(|process| process.ends_at).min()

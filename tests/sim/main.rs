@@ -21,21 +21,25 @@ mod oracle;
 mod rng;
 mod script;
 mod shadow;
+mod sparse;
 mod turns;
 mod world;
+mod years;
 
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
+use jobctl::core::instant::Timestamp;
 use jobctl::core::scheduler::Command;
 
 use disk::Disk;
-use jobs::BEGIN;
+use jobs::{BEGIN, Manner};
 use ledger::Ledger;
 use machine::Machine;
 use oracle::Oracle;
 use rng::Rng;
 use shadow::Shadow;
-use world::World;
+use world::{SECOND, World};
 
 /// How many seeds are run unless somebody asks for more.
 const SEEDS: u64 = 400;
@@ -60,25 +64,36 @@ pub(crate) enum Mutation {
     Oversleeps,
 }
 
-fn world(seed: u64, mutation: Option<Mutation>, traced: bool) -> World {
-    let mut rng = Rng::new(seed);
-    let file = jobs::job_file(&mut rng);
+/// Makes a world with a job file; the daemon is yet to be started.
+fn world_of(mut rng: Rng, manner: Manner, begin: Timestamp) -> World {
+    let file = jobs::job_file(&mut rng, &manner, begin);
     let keeps_pidfds = rng.chance(1, 2);
     World {
-        machine: Machine::new(BEGIN, keeps_pidfds),
+        machine: Machine::new(begin, keeps_pidfds),
         ledger: Ledger::new(),
-        shadow: (mutation.is_none() && seed.is_multiple_of(8)).then(Shadow::new),
+        shadow: None,
         oracle: Oracle::default(),
         daemon: None,
         disk: Disk::default(),
         file,
-        definitions: std::collections::HashMap::new(),
+        definitions: HashMap::new(),
         dies_in: None,
         resting: false,
-        mutation,
-        trace: traced.then(Vec::new),
+        mutation: None,
+        trace: None,
+        manner,
+        longest_sleep: 60 * SECOND,
+        faults: BTreeMap::new(),
         rng,
     }
+}
+
+fn world(seed: u64, mutation: Option<Mutation>, traced: bool) -> World {
+    let mut world = world_of(Rng::new(seed), Manner::Dense, BEGIN);
+    world.shadow = (mutation.is_none() && seed.is_multiple_of(8)).then(Shadow::new);
+    world.mutation = mutation;
+    world.trace = traced.then(Vec::new);
+    world
 }
 
 /// Lets the world go to its next happening, or to `until` if that is sooner; says which it was.
@@ -299,4 +314,29 @@ fn sees_an_early_start() {
 #[test]
 fn sees_an_alarm_that_does_not_ring() {
     sees(Mutation::Oversleeps, "has no row");
+}
+
+#[test]
+fn probe() {
+    let n = number("N").unwrap_or(10);
+    let from = number("FROM").unwrap_or(0);
+    let t = std::time::Instant::now();
+    let (mut years, mut happ, mut starts, mut rows) = (0, 0, 0, 0);
+    for seed in from..from + n {
+        let (world, h) = years::live(seed, number("TRACE").is_some());
+        years += world.machine.time / 31_557_600_000_000;
+        happ += h;
+        starts += world.oracle.starts;
+        rows += world.ledger.rows.values().map(|r| r.occurrences).sum::<u64>();
+        if let Some(c) = world.oracle.complaints.first() {
+            println!("seed {seed}: {c}");
+            if let Some(trace) = &world.trace {
+                println!("{}", trace.join("\n"));
+            }
+        }
+        if number("V").is_some() {
+            println!("{seed} {:?} {:?} rows {}", t.elapsed(), world.faults, world.ledger.rows.len());
+        }
+    }
+    println!("{years} years {happ} happ {starts} starts {rows} rows {:?}", t.elapsed());
 }
