@@ -235,7 +235,8 @@ impl World {
             }
             Mail::FutureGaps(after) => {
                 // The question is asked once everything decided before it is durable.
-                let at = self.machine.time + SECOND / 100;
+                let soon = self.machine.time + SECOND / 100;
+                let at = if self.disk.failing { self.disk.retry_at.max(soon) } else { soon };
                 self.daemon().mail.push((at, Mail::FutureGaps(after)));
                 return Ok(());
             }

@@ -135,6 +135,7 @@ impl World {
                 daemon.mail.push((at, Mail::Exited(pid)));
             }
         }
+        self.machine.bury(&self.ledger);
         self.disk_turn();
         let turn = self.loop_turn();
         self.survive(turn);

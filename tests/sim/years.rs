@@ -92,7 +92,6 @@ impl Life {
                 }
             } else {
                 self.befall(world);
-                world.machine.bury(&world.ledger);
                 befalls_at = world.machine.time + self.pause(world);
             }
         }
