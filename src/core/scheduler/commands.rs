@@ -159,11 +159,12 @@ impl Scheduler {
         }
         let slot = self.slot(id);
         let job = slot.job.clone();
-        let open = slot.open();
-        if !request.force && open.len() >= job.policy.max_instances as usize {
+        let in_the_way: Vec<RunId> =
+            slot.open().iter().copied().filter(|open| !self.is_ahead(*open)).collect();
+        if !request.force && in_the_way.len() >= job.policy.max_instances as usize {
             match busy_rule(&job) {
                 OnBusy::Skip => {
-                    return open.first().map_or(Answer::Nothing, |run| Answer::Busy { run: *run });
+                    return in_the_way.first().map_or(Answer::Nothing, |run| Answer::Busy { run: *run });
                 }
                 OnBusy::Queue | OnBusy::Replace => {}
             }
@@ -243,10 +244,10 @@ impl Scheduler {
     }
 
     fn fire_at_shutdown(&mut self, now: Now, fx: &mut Effects) {
-        let ids: Vec<JobId> = self.by_name.values().copied().collect();
+        let ids: Vec<JobId> = self.live_ids().collect();
         for id in ids {
             let slot = self.slot(id);
-            let due = matches!(slot.job.firing, Firing::Shutdown) && slot.job.enabled && !slot.removed;
+            let due = matches!(slot.job.firing, Firing::Shutdown) && slot.job.enabled;
             if due && slot.pause().is_none() {
                 let run = self.new_run(id, Source::Shutdown, now.wall, now);
                 let run = super::live::LiveRun { fire_time: Some(now.wall), ..run };

@@ -65,6 +65,10 @@ impl Scheduler {
             None => self.track(&job, trigger, now, fx),
         };
         let mut slot = Slot::new(job.clone(), cursor, anchor);
+        let mut satisfied = memory.satisfied;
+        if known.is_none() {
+            forget_dependencies(&job.name, &mut satisfied, fx);
+        }
         let pause = match memory.cursor {
             None if job.paused => {
                 let pause = Pause { at: now.wall, until: None, reason: None };
@@ -75,10 +79,10 @@ impl Scheduler {
         };
         let remembers =
             memory.last_success.is_some() || memory.well.is_some() || memory.overdue_since.is_some();
-        if pause.is_some() || !memory.satisfied.is_empty() || remembers {
+        if pause.is_some() || !satisfied.is_empty() || remembers {
             let more = slot.more_mut();
             more.pause = pause;
-            more.satisfied = memory.satisfied;
+            more.satisfied = satisfied;
             more.last_success = memory.last_success;
             more.well = memory.well;
             more.overdue_since = memory.overdue_since;
@@ -138,7 +142,7 @@ impl Scheduler {
             slot.cursor = cursor;
             slot.anchor = anchor;
             slot.next = None;
-            slot.more_mut().satisfied.clear();
+            forget_dependencies(&job.name, &mut slot.more_mut().satisfied, fx);
             self.skip_this_boot(id, fx);
         }
         if retimed || old.enabled != job.enabled || old.firing != job.firing {
@@ -267,9 +271,11 @@ impl Scheduler {
         self.live_ids().map(|id| self.slot(id))
     }
 
-    /// Returns the places of the jobs of the set.
+    /// Returns the places of the jobs of the set, always in the same order: what is decided for each in turn must not
+    /// depend on how names are hashed.
     pub(super) fn live_ids(&self) -> impl Iterator<Item = JobId> {
-        self.by_name.values().copied().filter(|id| !self.slot(*id).removed)
+        let places = (0..).map(JobId).zip(&self.slots);
+        places.filter(|(_, slot)| !slot.removed).map(|(id, _)| id)
     }
 
     /// Makes a place for a job that has left the set while a run of it was alive and the daemon was not.
@@ -330,9 +336,8 @@ impl Scheduler {
 
     pub(super) fn link_dependents(&mut self) {
         let mut dependents: HashMap<Name, Vec<JobId>> = HashMap::new();
-        for id in self.by_name.values().copied() {
-            let slot = self.slot(id);
-            if let (false, Firing::After(dependencies)) = (slot.removed, &slot.job.firing) {
+        for id in self.live_ids() {
+            if let Firing::After(dependencies) = &self.slot(id).job.firing {
                 for dependency in dependencies {
                     dependents.entry(dependency.job.clone()).or_default().push(id);
                 }
@@ -347,6 +352,14 @@ impl Scheduler {
         if matches!(job.firing, Firing::Startup) {
             fx.commit(Change::StartupBoot { job: job.name.clone(), boot_id: self.boot_id.clone() });
         }
+    }
+}
+
+/// Forgets what a job has waited for by another trigger, also in the store: a restart must not bring it back.
+fn forget_dependencies(job: &Name, satisfied: &mut Vec<Name>, fx: &mut Effects) {
+    if !satisfied.is_empty() {
+        satisfied.clear();
+        fx.commit(Change::Satisfied { job: job.clone(), dependencies: Vec::new() });
     }
 }
 
