@@ -240,7 +240,7 @@ impl Coverage {
     ) -> Vec<String> {
         let mut complaints = Vec::new();
         let mut rows_of: HashMap<&Name, Vec<&RunRow>> = HashMap::new();
-        for row in ledger.rows.values().filter(|row| row.source == Source::Schedule) {
+        for row in ledger.all_rows().filter(|row| row.source == Source::Schedule) {
             rows_of.entry(&row.job).or_default().push(row);
         }
         for (job, stretches) in &self.stretches {
@@ -280,7 +280,7 @@ const fn is_free(schedule: &Schedule) -> bool {
 fn walk(job: &Name, stretch: &Stretch, through: Timestamp, ledger: &Ledger) -> Result<(), String> {
     let mut at = stretch.from;
     while let Some(next) = stretch.clerk.first_in(stretch.anchor, at, through) {
-        let Some(row) = ledger.row_of(job, next) else {
+        let Some(row) = ledger.outcome_of(job, next) else {
             let (spec, from) = (&stretch.spec, stretch.from);
             return Err(format!(
                 "{job} was due at {next} and has no row (`{spec}` from {from} through {through})"

@@ -69,6 +69,8 @@ pub(crate) struct Rules {
     triggers: HashMap<Name, String>,
     /// Dependencies that have come true, for each job that waits for some.
     satisfied: HashMap<Name, BTreeSet<Name>>,
+    /// Runs that were taken back and whose jobs are gone.
+    homeless: HashMap<RunId, Name>,
     /// Jobs that wait for something else from this turn on.
     outdated: BTreeSet<Name>,
     /// Jobs of which a lost run is run again, in this turn.
@@ -111,6 +113,8 @@ impl Rules {
         let runs =
             unfinished.iter().filter_map(|run| Some((run.run, taken_back(run, known.get(&run.job)?, now))));
         self.runs = runs.collect();
+        let homeless = unfinished.iter().filter(|run| !known.contains_key(&run.job));
+        self.homeless = homeless.map(|run| (run.run, run.job.clone())).collect();
     }
 
     /// Takes in what comes to the scheduler before it decides.
@@ -303,7 +307,13 @@ impl Rules {
     }
 
     fn finished(&mut self, finish: &Finish, turn: Turn<'_>) {
-        let Some(run) = self.runs.remove(&finish.run) else { return };
+        let Some(run) = self.runs.remove(&finish.run) else {
+            // Its job is gone. Somebody may wait for it all the same.
+            if let Some(name) = self.homeless.remove(&finish.run) {
+                self.ends(&name, finish.status, turn);
+            }
+            return;
+        };
         let (id, name, wall) = (finish.run, run.job.name.clone(), turn.now.wall);
         let wanted = turn.known.get(&name);
         let failed = matches!(finish.status, RunStatus::Failed | RunStatus::TimedOut);
@@ -321,10 +331,15 @@ impl Rules {
             self.reruns.push(name.clone());
         }
         if run.started || matches!(finish.status, RunStatus::Failed | RunStatus::Lost) {
-            let waits = |job: &&Arc<Job>| job.enabled && waits_for(job, &name, finish.status);
-            for job in turn.known.values().filter(waits) {
-                self.satisfied.entry(job.name.clone()).or_default().insert(name.clone());
-            }
+            self.ends(&name, finish.status, turn);
+        }
+    }
+
+    /// A run of a job has ended, and others may wait for that.
+    fn ends(&mut self, name: &Name, status: RunStatus, turn: Turn<'_>) {
+        let waits = |job: &&Arc<Job>| job.enabled && waits_for(job, name, status);
+        for job in turn.known.values().filter(waits) {
+            self.satisfied.entry(job.name.clone()).or_default().insert(name.clone());
         }
     }
 

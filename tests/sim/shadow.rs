@@ -9,13 +9,14 @@ use std::sync::Arc;
 use jobctl::core::change::Change;
 use jobctl::core::civil::{Zone, ZoneSource};
 use jobctl::core::instant::Timestamp;
+use jobctl::core::job::Keep;
 use jobctl::core::name::Name;
 use jobctl::core::run::{Exit, ProcessMark, Reason, RunId, RunStatus};
 use jobctl::core::scheduler::{Boot, Evidence, Memory, Unfinished};
 use jobctl::daemon::boot::{Kept, Scene, boot};
 use jobctl::daemon::catalogue::Catalogue;
 use jobctl::process::{KeptProcess, Logs, Survivor};
-use jobctl::store::{HistoryFilter, Outcome, RunRow, Session, Store};
+use jobctl::store::{HistoryFilter, Outcome, Prune, RunRow, Session, Store};
 use tempfile::TempDir;
 
 use super::ledger::Ledger;
@@ -58,6 +59,12 @@ impl Shadow {
             real != plain && !matches!(change, Change::Step { .. })
         });
         differ.map(|(change, (real, plain))| format!("the store says {real:?}, not {plain:?}: {change:?}"))
+    }
+
+    /// Deletes what a job does not keep; returns which rows.
+    pub(crate) fn prune(&mut self, job: &Name, keep: &Keep, now: Timestamp) -> Vec<RunId> {
+        let prune = Prune { job: job.clone(), keep: keep.clone(), now };
+        self.store().prune(&[&prune], 50).unwrap().runs.into_iter().flatten().collect()
     }
 
     /// A start is tried: its output file is made.
@@ -157,8 +164,14 @@ fn remembers(begins: &Boot, ledger: &Ledger) -> Option<String> {
             return Some(format!("the daemon remembers of {name} {real}, not {plain}"));
         }
     }
-    let real = format!("{:?} {:?} {}", begins.hold, begins.heartbeat, begins.next_run);
-    let plain = format!("{:?} {:?} {}", ledger.hold, ledger.heartbeat, ledger.next_run);
+    if begins.next_run < ledger.next_run {
+        return Some(format!(
+            "{} is given out again, which is not below {}",
+            begins.next_run, ledger.next_run
+        ));
+    }
+    let real = format!("{:?} {:?}", begins.hold, begins.heartbeat);
+    let plain = format!("{:?} {:?}", ledger.hold, ledger.heartbeat);
     (real != plain).then(|| format!("the daemon remembers {real}, not {plain}"))
 }
 
