@@ -107,9 +107,10 @@ impl Ledger {
         last: Timestamp,
     ) -> impl Iterator<Item = &RunRow> {
         let inside = self.by_fire_time.range((job.clone(), first)..=(job.clone(), last));
-        let pruned = self.pruned.values().filter(move |row| {
-            row.job == *job && row.fire_time.is_some_and(|at| first <= at && at <= last)
-        });
+        let pruned = self
+            .pruned
+            .values()
+            .filter(move |row| row.job == *job && row.fire_time.is_some_and(|at| first <= at && at <= last));
         inside.filter_map(|(_, run)| self.rows.get(run)).chain(pruned)
     }
 

@@ -120,8 +120,8 @@ impl Era {
 
     /// Draws a schedule that is not due too often.
     pub(crate) fn schedule(&self, rng: &mut Rng, now: Timestamp) -> Schedule {
-        // Now and then something is due each day.
-        let most = if rng.chance(1, 8) { 400 } else { 60 };
+        // What is due seldom tells as much as what is due often, and a year of it costs less.
+        let most = *rng.pick(&[1, 4, 4, 14, 14, 14, 14, 60, 60, 400]);
         let mut schedule = self.often(rng, now);
         for _ in 0..50 {
             let through = now.plus(DAY * 366);

@@ -13,6 +13,7 @@ use super::jobs::Manner;
 use super::machine::Tick;
 use super::rng::Rng;
 use super::script::{self, ticks};
+use super::shadow::Shadow;
 use super::sparse::Era;
 use super::world::World;
 use super::{advance, come_to_rest};
@@ -52,6 +53,7 @@ pub(crate) fn live(seed: u64, traced: bool) -> (World, u64) {
     let era = Rc::new(Era::draw(&mut rng));
     let mut world = super::world_of(rng, Manner::Sparse(era.clone()), era.begins_at);
     world.longest_sleep = Tick::MAX / 4;
+    world.shadow = seed.is_multiple_of(16).then(Shadow::new);
     world.trace = traced.then(Vec::new);
     let mut life = Life { era: era.clone(), plans: BTreeMap::new(), planned: 0, happenings: 0 };
     world.boot();
