@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Puts the promise under fire for longer than `cargo test` does, and says in numbers what it has stood: simulated time and
 # faults, kills of the real daemon, inputs nobody would write, and deliberate mistakes in the program that are noticed.
-# JOBCTL_SIM_SEEDS, JOBCTL_KILLS and JOBCTL_FUZZ_CASES make it longer or shorter still.
+# JOBCTL_SIM_SEEDS, JOBCTL_YEARS_SEEDS (lives of some thirty years each), JOBCTL_KILLS and JOBCTL_FUZZ_CASES make it longer or shorter still.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 say() {
-    cargo test --quiet "$@" -- --nocapture 2>&1 | grep -E 'simulated days|kills,|inputs,|test result|panicked'
+    cargo test --quiet "$@" -- --nocapture 2>&1 | grep -E 'simulated (days|years)|kills,|inputs,|test result|panicked'
 }
 
 JOBCTL_SIM_SEEDS="${JOBCTL_SIM_SEEDS:-10000}" say --test sim

@@ -135,7 +135,9 @@ impl Book {
     fn new(text: &str, dst: DstRules, zone: &Zone) -> Self {
         let expression = Expression::read(text);
         let step = if expression.second.is_some() { 1 } else { 60 };
-        let times: Vec<i64> = (0..DAY).step_by(step).filter(|time| expression.matches_time(*time)).collect();
+        let hours = (0..24).filter(|hour| expression.hour.has(*hour)).map(|hour| i64::from(hour) * 3_600);
+        let times = hours.flat_map(|hour| (hour..hour + 3_600).step_by(step));
+        let times: Vec<i64> = times.filter(|time| expression.matches_time(*time)).collect();
         let days_a_page = if times.len() > 24 { 4 } else { 400 };
         Book { expression, dst, shifts: Shifts::of(zone), times, days_a_page, pages: RefCell::default() }
     }
