@@ -238,6 +238,7 @@ impl Ledger {
         row.due_at = claim.due_at;
         row.coalesced = claim.coalesced;
         row.priority = claim.priority;
+        row.pool.clone_from(&claim.pool);
         row.args.clone_from(&claim.args);
         row.forced = claim.forced;
         self.insert(row);
@@ -346,6 +347,7 @@ impl Ledger {
             coalesced: 0,
             note: None,
             priority: 0,
+            pool: None,
             args: Vec::new(),
             forced: false,
             ending_at: None,

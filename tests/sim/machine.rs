@@ -187,13 +187,18 @@ impl Machine {
             job: row.job,
             fire_time: row.fire_time,
             source: row.source,
-            status: row.status,
+            status: if attempt > row.attempt && row.status == RunStatus::Running {
+                RunStatus::Retrying
+            } else {
+                row.status
+            },
             queued_at: row.queued_at,
             due_at: row.due_at,
             attempt,
             started_at: row.started_at,
             retry_at: row.retry_at,
             priority: row.priority,
+            pool: row.pool,
             args: row.args,
             forced: row.forced,
             ending: row

@@ -292,6 +292,7 @@ impl Scheduler {
             coalesced,
             note,
             priority: run.priority,
+            pool: run.job.policy.pool.clone(),
             args: run.args.clone(),
             forced: run.forced,
         }));

@@ -62,7 +62,12 @@ impl Scheduler {
         let known = memory.cursor.filter(|_| memory.trigger.as_deref() == Some(trigger.as_str()));
         let (cursor, anchor) = match known {
             Some(cursor) => (cursor, memory.anchor.unwrap_or(cursor)),
-            None => self.track(&job, trigger, now, fx),
+            None => {
+                if matches!(job.firing, Firing::Clock(_)) {
+                    self.look_for_rows_ahead(now, fx);
+                }
+                self.track(&job, trigger, now, fx)
+            }
         };
         let mut slot = Slot::new(job.clone(), cursor, anchor);
         let mut satisfied = memory.satisfied;
@@ -146,7 +151,9 @@ impl Scheduler {
             self.skip_this_boot(id, fx);
         }
         if retimed || old.enabled != job.enabled || old.firing != job.firing {
-            if job.enabled && !old.enabled && !retimed {
+            // What has fallen due by the zone's old rules has its outcome; the new ones count from now on.
+            let decided = self.slot(id).next.is_none_or(|next| next > now.wall);
+            if job.enabled && !retimed && (!old.enabled || decided) {
                 self.pass_over(id, now, fx);
             }
             self.find_next(id);
