@@ -2,7 +2,7 @@
 //! a daemon begins on. What became of runs while no daemon looked is judged by the daemon's own code from that store,
 //! from real output files and from the processes of the simulation.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
