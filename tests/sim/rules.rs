@@ -56,7 +56,8 @@ pub(crate) struct Rules {
     claims: HashMap<Name, u64>,
     /// The turn may begin schedules anew: the clock was set back.
     set_back: bool,
-    /// Which run of a startup job there was in which boot.
+    /// In which boot each run of a startup job was claimed, and which of them has started for that boot.
+    claimed_in: HashMap<RunId, u32>,
     startups: HashMap<(Name, u32), RunId>,
     turns: u64,
     /// Processes that were asked to end, when, and whether they were killed.
@@ -168,8 +169,8 @@ impl Rules {
     /// The clock was set back: intervals count the time that has really passed, so that their grids go with it, but
     /// for a hair by which no two fire times become the same.
     fn grids_move(&mut self, turn: Turn<'_>) {
-        let Some(before) = self.ahead else { return };
-        let back = before - ahead(turn.now);
+        let Some(before) = self.ahead.replace(ahead(turn.now)) else { return };
+        let back = (before - ahead(turn.now)).max(0);
         for picture in turn.scheduler.jobs() {
             let Firing::Clock(schedule) = &picture.job.firing else { continue };
             let Trigger::Every(interval) = schedule.trigger else { continue };
@@ -183,7 +184,7 @@ impl Rules {
             let interval = i64::try_from(interval.as_micros()).unwrap();
             let off = (moved - back).rem_euclid(interval);
             let hair = 1_000.min(interval / 2);
-            if off > hair && off < interval - hair || moved == back && back % interval == 0 {
+            if off > hair && off < interval - hair || back > 0 && moved == back && back % interval == 0 {
                 let text =
                     format!("{name} goes {moved} us back with a clock that went {back} us, every {interval}");
                 self.complaints.push(text);
@@ -229,7 +230,8 @@ impl Rules {
                 None => self.complain(format!("{name} is run again and nothing of it was lost")),
             },
             Source::After => self.waited_for(&job),
-            Source::Startup | Source::Shutdown | Source::Manual | Source::Exec => {}
+            Source::Startup => drop(self.claimed_in.insert(claim.run, turn.boot)),
+            Source::Shutdown | Source::Manual | Source::Exec => {}
         }
         let late = turn.now.wall.since(claim.due_at) > Duration::from_secs(1);
         let run = Watched {

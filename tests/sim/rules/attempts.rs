@@ -137,7 +137,8 @@ impl Rules {
             self.complain(format!("run {id} of {name} starts though the daemon waits at its own start"));
         }
         let boot_job = run.source == Source::Startup && run.job.policy.startup == StartupScope::Boot;
-        if first && boot_job && *self.startups.entry((name.clone(), turn.boot)).or_insert(id) != id {
+        let boot = self.claimed_in.get(&id).copied().unwrap_or(turn.boot);
+        if first && boot_job && *self.startups.entry((name.clone(), boot)).or_insert(id) != id {
             self.complain(format!("{name} starts twice in a boot"));
         }
         let others = || self.runs.iter().filter(|(other, _)| **other != id);
