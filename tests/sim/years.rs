@@ -73,6 +73,7 @@ pub(crate) fn live(seed: u64, traced: bool) -> (World, u64) {
 
 impl Life {
     fn live_until(&mut self, world: &mut World, until: Tick) {
+        let until = until.min(world.machine.tick_of_wall(LAST));
         let mut befalls_at = world.machine.time + self.pause(world);
         while world.machine.time < until
             && world.machine.now().wall < LAST
