@@ -229,6 +229,22 @@ fn p2_killed_before_the_process_is_durable_and_it_ends_unseen() {
 }
 
 #[test]
+fn s2_the_output_of_a_run_is_followed_while_its_start_waits_for_the_store() {
+    let mut scene = Scene::of_one_command("");
+    let (daemon, _) = scene.claimed();
+    let standstill = Standstill::of(&scene.sandbox);
+    scene.gate.tell("0");
+    assert_eq!(scene.begun.hear(), "due");
+    let mut output = scene.sandbox.follow(["logs", "-f", "due"]);
+    assert_eq!(output.next().as_deref(), Some("one"));
+    drop(standstill);
+    scene.go.tell("0");
+    assert_eq!(output.end(), (Some(0), vec!["two".to_owned()]));
+    assert_eq!(scene.outcome().status, "succeeded");
+    assert!(daemon.stop().success());
+}
+
+#[test]
 fn p3_killed_once_the_process_is_durable_it_is_adopted_and_counts() {
     let mut scene = Scene::of_one_command("");
     let (daemon, row) = scene.running();
