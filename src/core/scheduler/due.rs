@@ -159,7 +159,13 @@ impl Scheduler {
         let Some(all) = count(before(first), now.wall) else { return };
         let oldest_in_grace = match job.policy.grace {
             Grace::Unlimited => first,
-            Grace::For(limit) => now.wall.minus(limit.max(policy::ON_TIME)),
+            Grace::For(limit) => {
+                let bound = now.wall.minus(limit.max(policy::ON_TIME));
+                // A delay ends before the next fire time: of those before the bound only the last may be due after.
+                let last = count(before(first), before(bound)).map(|late| late.last);
+                let last = last.filter(|at| at.plus(self.jitter_of(self.slot(id), *at)) >= bound);
+                last.unwrap_or(bound)
+            }
             Grace::UntilNext if job.policy.coalesce => first,
             Grace::UntilNext => all.last,
         };
@@ -291,8 +297,15 @@ impl Scheduler {
             forced: run.forced,
         }));
         fx.event(run_event(&run, EventKind::RunQueued, now));
-        self.slot_mut(id).more_mut().open.push(run.id);
+        // In the order in which they come: what is asked for now comes before what is claimed ahead.
+        let open = self.slot(id).open();
+        let place = open.iter().position(|open| self.is_ahead(*open)).unwrap_or(open.len());
+        self.slot_mut(id).more_mut().open.insert(place, run.id);
         self.runs.insert(run.id, run);
+    }
+
+    pub(super) fn is_ahead(&self, run: RunId) -> bool {
+        self.runs.get(&run).is_some_and(LiveRun::is_ahead)
     }
 
     /// Records fire times that lead to no run.

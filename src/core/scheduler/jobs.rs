@@ -70,6 +70,10 @@ impl Scheduler {
             }
         };
         let mut slot = Slot::new(job.clone(), cursor, anchor);
+        let mut satisfied = memory.satisfied;
+        if known.is_none() {
+            forget_dependencies(&job.name, &mut satisfied, fx);
+        }
         let pause = match memory.cursor {
             None if job.paused => {
                 let pause = Pause { at: now.wall, until: None, reason: None };
@@ -80,10 +84,10 @@ impl Scheduler {
         };
         let remembers =
             memory.last_success.is_some() || memory.well.is_some() || memory.overdue_since.is_some();
-        if pause.is_some() || !memory.satisfied.is_empty() || remembers {
+        if pause.is_some() || !satisfied.is_empty() || remembers {
             let more = slot.more_mut();
             more.pause = pause;
-            more.satisfied = memory.satisfied;
+            more.satisfied = satisfied;
             more.last_success = memory.last_success;
             more.well = memory.well;
             more.overdue_since = memory.overdue_since;
@@ -143,7 +147,7 @@ impl Scheduler {
             slot.cursor = cursor;
             slot.anchor = anchor;
             slot.next = None;
-            slot.more_mut().satisfied.clear();
+            forget_dependencies(&job.name, &mut slot.more_mut().satisfied, fx);
             self.skip_this_boot(id, fx);
         }
         if retimed || old.enabled != job.enabled || old.firing != job.firing {
@@ -354,6 +358,14 @@ impl Scheduler {
         if matches!(job.firing, Firing::Startup) {
             fx.commit(Change::StartupBoot { job: job.name.clone(), boot_id: self.boot_id.clone() });
         }
+    }
+}
+
+/// Forgets what a job has waited for by another trigger, also in the store: a restart must not bring it back.
+fn forget_dependencies(job: &Name, satisfied: &mut Vec<Name>, fx: &mut Effects) {
+    if !satisfied.is_empty() {
+        satisfied.clear();
+        fx.commit(Change::Satisfied { job: job.clone(), dependencies: Vec::new() });
     }
 }
 

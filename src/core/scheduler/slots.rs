@@ -100,13 +100,22 @@ impl Scheduler {
         }
         let limit = run.job.policy.max_instances;
         let forced = run.forced;
+        // Between a claim ahead and its instant the job may have been started by hand.
+        let is_skipped = run.source == Source::Schedule && busy_rule(&run.job) == OnBusy::Skip;
         let name = run.job.name.clone();
         if !forced {
             self.replace_active(id, now, fx);
         }
         if let Some(job) = self.by_name.get(&name).copied() {
+            let full = self.slot(job).more().is_some_and(|more| more.active >= limit) && !forced;
+            if full && is_skipped {
+                let first = self.slot(job).open().iter().find(|open| **open != id);
+                let detail = first.map(|first| format!("run {first} is not over"));
+                self.finish_unstarted(id, RunStatus::Skipped, Reason::Busy, detail, now, fx);
+                return;
+            }
             let more = self.slot_mut(job).more_mut();
-            if more.active >= limit && !forced {
+            if full {
                 if !more.waiting.contains(&id) {
                     more.waiting.push_back(id);
                 }
@@ -172,7 +181,16 @@ impl Scheduler {
 
     /// Drops a run from memory and lets the next ones have what it held.
     pub(super) fn forget(&mut self, id: RunId, now: Now, fx: &mut Effects) {
-        self.release_worker(id, now, fx);
+        let freed = self.give_back_worker(id);
+        self.leave_job(id, now, fx);
+        // Not before: a run of the same job that has waited for this one's end competes for the worker too.
+        if let Some(key) = freed {
+            self.drain_pool(&key, now, fx);
+        }
+    }
+
+    /// Drops a run from memory and gives its instance to the next one of its job.
+    fn leave_job(&mut self, id: RunId, now: Now, fx: &mut Effects) {
         let Some(run) = self.runs.remove(&id) else { return };
         self.wall_timers.disarm(run.due_at, WallTimer::RunDue(id));
         if run.stage == Stand::Worker {
