@@ -127,7 +127,7 @@ fn p1_killed_before_the_claim_is_durable_it_is_due_again() {
     let daemon = scene.sandbox.daemon();
     let standstill = Standstill::of(&scene.sandbox);
     // The daemon has decided, and stands at the commit.
-    eventually("it is claimed", || scene.sandbox.json(["show", "due", "--json"])["queued"] == 1);
+    eventually("it is claimed", || daemon.log().contains("job.finished job=due"));
     while seconds() <= scene.at {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
