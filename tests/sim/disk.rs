@@ -89,6 +89,11 @@ impl World {
             let drops = self.mutation == Some(Mutation::DropsCommits) && self.rng.chance(1, 20);
             let outcomes = if drops {
                 vec![Outcome::Applied; submission.changes.len()]
+            } else if self.mutation == Some(Mutation::TearsCommits) && self.rng.chance(1, 20) {
+                let written = submission.changes.len() / 2;
+                let mut outcomes = self.commit(&submission.changes[..written]);
+                outcomes.resize(submission.changes.len(), Outcome::Applied);
+                outcomes
             } else {
                 self.commit(&submission.changes)
             };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use jobctl::core::change::Change;
 use jobctl::core::event::{Event, EventKind};
-use jobctl::core::run::{ProcessMark, RunId};
+use jobctl::core::run::{ProcessMark, RunId, RunStatus};
 use jobctl::core::scheduler::{Boot, Evidence, Scheduler};
 
 use super::Mutation;
@@ -25,6 +25,14 @@ impl World {
         }
         if self.mutation == Some(Mutation::ForgetsClaims) {
             unfinished.clear();
+        }
+        if self.mutation == Some(Mutation::ForgetsProcesses) {
+            for run in &mut unfinished {
+                if let Evidence::Started { .. } = run.evidence {
+                    run.evidence = Evidence::NeverStarted;
+                    (run.status, run.attempt) = (RunStatus::Queued, 0);
+                }
+            }
         }
         let found = unfinished.iter().flat_map(|run| match &run.evidence {
             Evidence::Started { found, .. } => found.iter().map(|found| (run.run, found)).collect(),

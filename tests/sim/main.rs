@@ -50,6 +50,10 @@ pub(crate) enum Mutation {
     DropsCommits,
     /// A new daemon knows nothing of the runs that were not over.
     ForgetsClaims,
+    /// A new daemon believes that runs that are alive were never started.
+    ForgetsProcesses,
+    /// Of what is committed together only the beginning is written.
+    TearsCommits,
     /// A start makes two processes.
     SpawnsTwice,
     /// A row is deleted.
@@ -285,6 +289,16 @@ fn sees_a_commit_that_is_dropped_in_silence() {
 #[test]
 fn sees_claims_that_a_restart_forgets() {
     sees(Mutation::ForgetsClaims, "was not taken back");
+}
+
+#[test]
+fn sees_processes_that_a_restart_forgets() {
+    sees(Mutation::ForgetsProcesses, "starts twice");
+}
+
+#[test]
+fn sees_a_commit_that_is_torn() {
+    sees(Mutation::TearsCommits, "has no row");
 }
 
 #[test]
