@@ -56,7 +56,7 @@ use world::{SECOND, World};
 const SEEDS: u64 = 400;
 
 /// How many long lives are lived unless somebody asks for more.
-const LIVES: u64 = 160;
+const LIVES: u64 = 100;
 
 /// How many things happen in one seed before it comes to rest.
 const HAPPENINGS: usize = 900;
