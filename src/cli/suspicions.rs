@@ -150,7 +150,7 @@ fn commands(work: &Work) -> Vec<&Command> {
 /// Returns the program that a command begins with, where that can be told without a shell.
 fn program(command: &Command) -> Option<String> {
     match command {
-        Command::Argv(words) => words.first().map(|word| word.to_string()),
+        Command::Argv(words) => words.first().map(str::to_owned),
         Command::Shell(text) => {
             let word = text.split_whitespace().next()?;
             let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+');

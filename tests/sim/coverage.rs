@@ -23,7 +23,7 @@ use super::oracle::Meta;
 #[derive(Clone, Debug)]
 struct Stretch {
     spec: String,
-    schedule: Schedule,
+    schedule: Arc<Schedule>,
     anchor: Timestamp,
     /// Fire times after this instant count.
     from: Timestamp,
@@ -37,7 +37,7 @@ struct Stretch {
 pub(crate) struct Coverage {
     stretches: BTreeMap<Name, Vec<Stretch>>,
     /// Every trigger that was ever in use, by its text.
-    triggers: HashMap<String, Schedule>,
+    triggers: HashMap<String, Arc<Schedule>>,
     /// Jobs that are disabled: since when, and after how many decisions.
     disabled: BTreeMap<Name, (Timestamp, u64)>,
     /// In which stretch of its job a row was written, and rows whose count is not held against it.

@@ -122,7 +122,7 @@ pub(crate) fn firing(rng: &mut Rng, others: &[Name], now: Timestamp) -> Firing {
             }
             Firing::After(dependencies.into())
         }
-        _ => Firing::Clock(schedule(rng, now)),
+        _ => Firing::Clock(schedule(rng, now).into()),
     }
 }
 

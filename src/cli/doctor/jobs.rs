@@ -100,8 +100,8 @@ fn notifiers(catalogue: &Catalogue, found: &mut Findings) {
                 Some("there is no sendmail".to_owned())
             }
             Channel::Command(Command::Argv(words)) => {
-                let program = words.first().map(|word| word.to_string()).unwrap_or_default();
-                (!suspicions::is_in_path(&program)).then(|| format!("the program {program:?} is not there"))
+                let program = words.first().unwrap_or_default();
+                (!suspicions::is_in_path(program)).then(|| format!("the program {program:?} is not there"))
             }
             Channel::Mail { .. }
             | Channel::Command(Command::Shell(_))

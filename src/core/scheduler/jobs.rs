@@ -9,7 +9,7 @@ use super::{Scheduler, WallTimer};
 use crate::core::change::{Change, Pause};
 use crate::core::event::{Event, EventKind};
 use crate::core::instant::{Now, Timestamp};
-use crate::core::job::{Command, Job, Origin, Pool, Work};
+use crate::core::job::{Command, Job, Origin, Pool, Words, Work};
 use crate::core::name::Name;
 use crate::core::policy;
 use crate::core::run::{Reason, RunStatus, Source};
@@ -278,7 +278,7 @@ impl Scheduler {
             name: name.clone(),
             origin: Origin::Added,
             firing: Firing::Shutdown,
-            work: Work::Command(Command::Argv(Box::default())),
+            work: Work::Command(Command::Argv(Words::default())),
             policy: Arc::default(),
             execution: Arc::default(),
             about: Arc::default(),

@@ -209,7 +209,7 @@ fn while_the_store_is_degraded_nothing_is_claimed_and_afterwards_grace_judges() 
 fn jitter_delays_the_start_and_keeps_the_nominal_time() {
     let mut firing = cron("* * * * *");
     if let crate::core::trigger::Firing::Clock(schedule) = &mut firing {
-        schedule.jitter = MINUTE * 5;
+        std::sync::Arc::make_mut(schedule).jitter = MINUTE * 5;
     }
     let mut world = World::new(vec![job("a", firing, |_| {})]);
     for _ in 0..20 {
