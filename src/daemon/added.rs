@@ -11,8 +11,8 @@ use crate::core::name::Name;
 use crate::core::trigger::Firing;
 use crate::jobfile::{Diagnostic, Fragments, JobSet, Peers};
 
-/// A definition, or what keeps it from being a job.
-pub(super) type Read = Result<Arc<Job>, Vec<Diagnostic>>;
+/// The job that a definition means, or what keeps it from being one.
+pub(super) type Read = Result<Arc<Job>, Box<[Diagnostic]>>;
 
 /// Reads definitions, which are in the order of their names, against a job set; the answers come in the same order.
 pub(super) fn read_all(definitions: &[(Name, String)], set: &JobSet, zones: &dyn ZoneSource) -> Vec<Read> {
@@ -20,7 +20,8 @@ pub(super) fn read_all(definitions: &[(Name, String)], set: &JobSet, zones: &dyn
     let mut fragments = Fragments::new(set, zones);
     let mut all = Vec::with_capacity(definitions.len());
     for (name, toml) in definitions {
-        let read = fragments.read(toml, name, &others).map(|fragment| fragment.job);
+        let read = fragments.read(toml, name, &others);
+        let read = read.map(|fragment| fragment.job).map_err(Vec::into_boxed_slice);
         if let Ok(job) = &read
             && let waits @ [_, ..] = &dependencies(job)[..]
         {

@@ -212,7 +212,7 @@ impl Catalogue {
 
     /// Returns the added jobs that do not load, and why.
     pub fn broken(&self) -> impl Iterator<Item = (&Name, &[Diagnostic])> {
-        self.added.iter().filter_map(|(name, added)| Some((name, added.job.as_ref().err()?.as_slice())))
+        self.added.iter().filter_map(|(name, added)| Some((name, added.job.as_ref().err()?.as_ref())))
     }
 
     /// Returns an added job.

@@ -40,7 +40,7 @@ impl Scheduler {
         run.durable = true;
         run.catch_up = true;
         run.started = old.started_at.map(|at| (at, backdated(at, now)));
-        let known = !self.slot(job).removed;
+        let known = !self.slot(job).is_removed();
         let enabled = self.slot(job).job.enabled;
         let id = run.id;
         let open = &mut self.slot_mut(job).more_mut().open;
@@ -98,7 +98,7 @@ impl Scheduler {
         let Remains { found, steps, asked_at } = remains;
         self.take_hold_of_instance(id, job);
         self.take_hold_of_worker(id);
-        let wanted = !self.slot(job).removed;
+        let wanted = !self.slot(job).is_removed();
         let Some(run) = self.runs.get_mut(&id) else { return };
         run.stage = Stand::Alive;
         run.catch_up = false;

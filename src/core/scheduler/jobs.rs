@@ -137,7 +137,7 @@ impl Scheduler {
             let slot = self.slot_mut(id);
             slot.cursor = cursor;
             slot.anchor = anchor;
-            slot.next = None;
+            slot.set_next(None);
             slot.more_mut().satisfied.clear();
             self.skip_this_boot(id, fx);
         }
@@ -169,8 +169,8 @@ impl Scheduler {
         fx.event(job_event(now, EventKind::JobRemoved, name));
         self.leave_out(id, Reason::Removed, now, fx);
         let slot = self.slot_mut(id);
-        slot.removed = true;
-        slot.next = None;
+        slot.more_mut().removed = true;
+        slot.set_next(None);
         self.arm(id);
         self.drop_waiting(id, Reason::Removed, true, now, fx);
         for run in self.slot(id).open().to_vec() {
@@ -188,7 +188,7 @@ impl Scheduler {
     /// Frees a removed job's place once its last run is over.
     pub(super) fn free_if_gone(&mut self, id: JobId) {
         let slot = self.slot(id);
-        if slot.removed && slot.open().is_empty() && self.by_name.get(&slot.job.name) == Some(&id) {
+        if slot.is_removed() && slot.open().is_empty() && self.by_name.get(&slot.job.name) == Some(&id) {
             let name = slot.job.name.clone();
             self.by_name.remove(&name);
             self.free.push(id);
@@ -213,16 +213,16 @@ impl Scheduler {
     pub(super) fn find_next(&mut self, id: JobId) {
         let slot = self.slot(id);
         let next = match &slot.job.firing {
-            _ if !slot.job.enabled || slot.removed => None,
+            _ if !slot.job.enabled || slot.is_removed() => None,
             Firing::Clock(schedule) => schedule.next_after(slot.anchor, slot.cursor),
             Firing::After(dependencies) => {
                 let satisfied = slot.more().map_or(&[][..], |more| &more.satisfied);
                 let all = dependencies.iter().all(|dependency| satisfied.contains(&dependency.job));
-                all.then_some(slot.next.unwrap_or(self.last.wall))
+                all.then_some(slot.next().unwrap_or(self.last.wall))
             }
-            Firing::Startup | Firing::Shutdown => slot.next,
+            Firing::Startup | Firing::Shutdown => slot.next(),
         };
-        self.slot_mut(id).next = next;
+        self.slot_mut(id).set_next(next);
     }
 
     /// Arms the deadline of a job's next fire time: early by the claim's lead, so that the claim is durable at
@@ -230,14 +230,14 @@ impl Scheduler {
     pub(super) fn arm(&mut self, id: JobId) {
         let lead = self.settings.claim_lead;
         let slot = self.slot(id);
-        let at = match slot.next {
+        let at = match slot.next() {
             Some(next) if slot.pause().is_none() => {
                 let due = next.plus(self.jitter_of(slot, next));
                 Some(if slot.open().is_empty() { due.minus(lead) } else { due })
             }
             Some(_) | None => None,
         };
-        let old = slot.armed;
+        let old = slot.armed();
         if old == at {
             return;
         }
@@ -247,7 +247,7 @@ impl Scheduler {
         if let Some(at) = at {
             self.job_timers.arm(at, id);
         }
-        self.slot_mut(id).armed = at;
+        self.slot_mut(id).set_armed(at);
     }
 
     /// Returns the delay on top of a fire time: never past the next one, never past the schedule's end.
@@ -269,7 +269,7 @@ impl Scheduler {
 
     /// Returns the places of the jobs of the set.
     pub(super) fn live_ids(&self) -> impl Iterator<Item = JobId> {
-        self.by_name.values().copied().filter(|id| !self.slot(*id).removed)
+        self.by_name.values().copied().filter(|id| !self.slot(*id).is_removed())
     }
 
     /// Makes a place for a job that has left the set while a run of it was alive and the daemon was not.
@@ -286,7 +286,7 @@ impl Scheduler {
             paused: false,
         };
         let mut slot = Slot::new(Arc::new(job), now.wall, now.wall);
-        slot.removed = true;
+        slot.more_mut().removed = true;
         self.place(slot)
     }
 
@@ -332,7 +332,7 @@ impl Scheduler {
         let mut dependents: HashMap<Name, Vec<JobId>> = HashMap::new();
         for id in self.by_name.values().copied() {
             let slot = self.slot(id);
-            if let (false, Firing::After(dependencies)) = (slot.removed, &slot.job.firing) {
+            if let (false, Firing::After(dependencies)) = (slot.is_removed(), &slot.job.firing) {
                 for dependency in dependencies {
                     dependents.entry(dependency.job.clone()).or_default().push(id);
                 }
