@@ -195,7 +195,8 @@ impl Programs {
         if let Some(known) = self.0.get(path) {
             return *known;
         }
-        let found = path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0);
+        let found =
+            path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0);
         self.0.insert(path.to_owned(), found);
         found
     }

@@ -148,7 +148,8 @@ impl Catalogue {
 
     /// Loads added jobs, which are in the order of their names, against the set.
     fn take_in(&mut self, definitions: Vec<(Name, String)>) {
-        let read = added::read_all(&definitions, &self.set, self.zones.as_ref());
+        let threads = usize::try_from(processors()).unwrap_or(1);
+        let read = added::read_all(&definitions, &self.set, self.zones.as_ref(), threads);
         let taken = definitions.into_iter().zip(read);
         self.added = taken.map(|((name, toml), job)| (name, Added { toml: toml.into(), job })).collect();
     }

@@ -193,7 +193,7 @@ mod tests {
         for none in [&b"{}"[..], br#"{"parameters":null,"error":null}"#] {
             assert_eq!(Reply::decode(none).unwrap().unwrap().parameters.get(), "{}");
         }
-        for garbage in ["", "[]", r#"{"parameters":[1]}"#, r#"{"parameters":{}"#, r#"{"parameters":1}"#] {
+        for garbage in ["", r#"{"parameters":[1]}"#, r#"{"parameters":{}"#, r#"{"parameters":1}"#] {
             assert!(Reply::decode(garbage.as_bytes()).is_err(), "{garbage}");
         }
     }

@@ -102,7 +102,8 @@ fn notifiers(catalogue: &Catalogue, found: &mut Findings) {
             }
             Channel::Command(Command::Argv(words)) => {
                 let program = words.first().unwrap_or_default();
-                (!Programs::default().has_in_path(program)).then(|| format!("the program {program:?} is not there"))
+                (!Programs::default().has_in_path(program))
+                    .then(|| format!("the program {program:?} is not there"))
             }
             Channel::Mail { .. }
             | Channel::Command(Command::Shell(_))
