@@ -49,9 +49,9 @@ pub(super) fn claim(w: &mut Writing<'_>, claim: &Claim) -> Written {
     };
     let sql =
         "INSERT OR IGNORE INTO runs (run_id, job, fire_time, status, source, attempts, queued_at, due_at,
-            boot_id, host, coalesced, note, priority, args, forced)
+            boot_id, host, coalesced, note, priority, args, forced, pool)
         VALUES (:run, :job, :fire_time, :status, :source, :attempts, :queued_at, :due_at,
-            :boot_id, :host, :coalesced, :note, :priority, :args, :forced)";
+            :boot_id, :host, :coalesced, :note, :priority, :args, :forced, :pool)";
     let written = !taken
         && w.run(
             sql,
@@ -71,6 +71,7 @@ pub(super) fn claim(w: &mut Writing<'_>, claim: &Claim) -> Written {
                 ":priority": claim.priority,
                 ":args": json(&claim.args),
                 ":forced": claim.forced,
+                ":pool": claim.pool.as_ref().map(Name::as_str),
             },
         )?;
     if !written {
