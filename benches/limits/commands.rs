@@ -16,14 +16,22 @@ pub(crate) fn section(form: Form) -> Outcome<()> {
     let limit = "a process of the same build whose main does nothing";
     table::section("Commands with 1,000 jobs, from the start of the process to its end", limit);
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    let place = Place::new(directory.path().join("place"), &job_file(1_000))?;
+    let brief = "[jobs.brief]\nevery = '1w'\ncommand = ['true']\nmax_instances = 1000\n";
+    let place = Place::new(directory.path().join("place"), &(job_file(1_000) + brief))?;
     let alone: [&[&str]; 4] = [&["--version"], &["explain", "*/5 * * * *"], &["list"], &["check"]];
     for words in alone {
         row(form, &format!("jobctl {}, no daemon", words.join(" ")), || place.command(words))?;
     }
     let daemon = place.daemon()?;
-    let asking: [&[&str]; 5] =
-        [&["status"], &["list"], &["list", "--json"], &["show", "customer-000007"], &["history"]];
+    let asking: [&[&str]; 7] = [
+        &["status"],
+        &["list"],
+        &["list", "--json"],
+        &["show", "customer-000007"],
+        &["history"],
+        &["run-now", "brief"],
+        &["add", "added", "--replace", "--every", "1w", "--", "true"],
+    ];
     for words in asking {
         row(form, &format!("jobctl {}", words.join(" ")), || place.command(words))?;
     }

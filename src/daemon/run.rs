@@ -132,6 +132,7 @@ async fn serve(options: &Options) -> Result<(), RunError> {
         EventLoop::new(scheduler, executor, service, Supervisor::new(), store, listener, channels)
             .map_err(system("making the alarm"))?;
     process::give_back_memory();
+    process::give_back_code();
     event_loop.run(first).await.map_err(system("listening to signals"))
 }
 

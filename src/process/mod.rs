@@ -47,7 +47,7 @@ pub use error::StartError;
 pub use fd_store::{FdStore, Handed, Label, handed_back};
 pub use foreground::{Foreground, foreground};
 pub use group::RunTag;
-pub use memory::{give_back_memory, hold_little_memory};
+pub use memory::{give_back_code, give_back_memory, hold_little_memory};
 pub use output::{Evidence, LogFile, Logs};
 pub use procfs::{boot_id, host, open_files_limit};
 pub use read::LogReader;

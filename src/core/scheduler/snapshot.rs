@@ -176,7 +176,7 @@ impl Scheduler {
             JobState::Running
         } else if slot.pause().is_some() {
             JobState::Paused
-        } else if slot.job.enabled && (slot.next.is_some() || waits_for_event || !open.is_empty()) {
+        } else if slot.job.enabled && (slot.next().is_some() || waits_for_event || !open.is_empty()) {
             JobState::Scheduled
         } else {
             JobState::Finished
@@ -187,7 +187,7 @@ impl Scheduler {
             pause: slot.pause().cloned(),
             next_fire_time: ahead
                 .and_then(|run| run.fire_time)
-                .or(slot.next)
+                .or(slot.next())
                 .filter(|_| slot.pause().is_none()),
             anchor: slot.anchor,
             cursor: slot.cursor,
