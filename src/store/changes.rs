@@ -7,7 +7,7 @@ use rusqlite::params;
 
 use super::columns::{exit_columns, json, signed};
 use super::commit::{Outcome, Writing};
-use super::ledger;
+use super::{ledger, pruned};
 use crate::core::change::{Actor, Change, Hold, Pause, Revision};
 use crate::core::event::Event;
 use crate::core::instant::Timestamp;
@@ -86,6 +86,7 @@ pub(super) fn set_cursor(w: &Writing<'_>, job: &Name, cursor: Timestamp) -> Writ
 }
 
 fn track(w: &Writing<'_>, job: &Name, cursor: Timestamp, anchor: Timestamp, trigger: &str) -> Written {
+    pruned::forget(w, job)?;
     let sql = "INSERT INTO jobs (name, cursor, anchor, trigger_spec, tracked_after)
         VALUES (?1, ?2, ?3, ?4, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'runs'), 0))
         ON CONFLICT (name) DO UPDATE
@@ -105,6 +106,7 @@ fn set_pause(w: &Writing<'_>, job: &Name, pause: Option<&Pause>) -> Written {
 }
 
 fn forget(w: &Writing<'_>, job: &Name) -> Written {
+    pruned::forget(w, job)?;
     always(w, "DELETE FROM jobs WHERE name = ?1", [job.as_str()])
 }
 

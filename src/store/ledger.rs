@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, named_params, params};
 use super::changes::{Written, set_cursor};
 use super::columns::{exit_columns, json, micros, note_word, signed, unsigned};
 use super::commit::{Outcome, Writing};
+use super::pruned;
 use crate::core::change::{Claim, Finish, Gap, Retraction, StepRecord};
 use crate::core::instant::Timestamp;
 use crate::core::name::Name;
@@ -41,7 +42,9 @@ fn taken(w: &Writing<'_>, job: &Name, first: Timestamp, last: Timestamp) -> Resu
 
 pub(super) fn claim(w: &mut Writing<'_>, claim: &Claim) -> Written {
     let taken = match claim.fire_time {
-        Some(fire_time) => is_covered(w, &claim.job, fire_time)?,
+        Some(fire_time) => {
+            is_covered(w, &claim.job, fire_time)? || pruned::had_its_run(w, &claim.job, fire_time)?
+        }
         None => false,
     };
     let sql =

@@ -22,6 +22,7 @@ mod load;
 mod lock;
 mod open;
 mod outbox;
+mod pruned;
 mod reader;
 mod restore;
 mod retention;

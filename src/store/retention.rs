@@ -1,10 +1,11 @@
 //! Retention: what is old goes, in pieces small enough to fit between two commits.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::columns::{signed, unsigned};
 use super::commit::{CommitError, Writing};
 use super::open::Store;
+use super::pruned::{self, Deleted};
 use crate::core::instant::Timestamp;
 use crate::core::job::Keep;
 use crate::core::name::Name;
@@ -56,10 +57,7 @@ impl Store {
                 old.sort_unstable();
                 // Some are too many and too old.
                 old.dedup();
-                for run in &old {
-                    w.run("DELETE FROM runs WHERE run_id = ?1", [run])?;
-                    w.run("DELETE FROM steps WHERE run_id = ?1", [run])?;
-                }
+                delete(w, &prune.job, &old)?;
                 gone.runs.push(old.into_iter().map(|run| RunId(unsigned(run))).collect());
                 if room == 0 {
                     break;
@@ -90,6 +88,32 @@ impl Store {
         })?;
         Ok(signed(trimmed as u64) >= limit)
     }
+}
+
+/// Deletes rows of a job and remembers which fire times they were for.
+fn delete(w: &Writing<'_>, job: &Name, runs: &[i64]) -> Result<(), rusqlite::Error> {
+    let mut deleted = Vec::with_capacity(runs.len());
+    for run in runs {
+        let sql = "DELETE FROM runs WHERE run_id = ?1 RETURNING status, first_fire_time, fire_time,
+            run_id <= coalesce((SELECT tracked_after FROM jobs WHERE name = job), 0)";
+        let what = w.prepare(sql)?.query_row([run], what_it_stood_for).optional()?;
+        deleted.extend(what.flatten());
+        w.run("DELETE FROM steps WHERE run_id = ?1", [run])?;
+    }
+    pruned::remember(w, job, &deleted)
+}
+
+/// Reads what a row stood for; `None` for what was asked for by hand, and for rows about an earlier trigger.
+fn what_it_stood_for(row: &Row<'_>) -> Result<Option<Deleted>, rusqlite::Error> {
+    let (status, first, fire_time): (String, Option<i64>, Option<i64>) =
+        (row.get(0)?, row.get(1)?, row.get(2)?);
+    let earlier: bool = row.get(3)?;
+    let had_a_run = first.is_none()
+        && ![RunStatus::Missed, RunStatus::Skipped].map(RunStatus::as_str).contains(&&*status);
+    Ok(fire_time.filter(|_| !earlier).map(|last| match had_a_run {
+        true => Deleted::Run(last),
+        false => Deleted::Gap(first.unwrap_or(last), last),
+    }))
 }
 
 /// Finds rows of a job that may go, at most `limit`, some of them twice; fewer = there are no others.

@@ -159,11 +159,12 @@ impl Scheduler {
         }
         let slot = self.slot(id);
         let job = slot.job.clone();
-        let open = slot.open();
-        if !request.force && open.len() >= job.policy.max_instances as usize {
+        let in_the_way: Vec<RunId> =
+            slot.open().iter().copied().filter(|open| !self.is_ahead(*open)).collect();
+        if !request.force && in_the_way.len() >= job.policy.max_instances as usize {
             match busy_rule(&job) {
                 OnBusy::Skip => {
-                    return open.first().map_or(Answer::Nothing, |run| Answer::Busy { run: *run });
+                    return in_the_way.first().map_or(Answer::Nothing, |run| Answer::Busy { run: *run });
                 }
                 OnBusy::Queue | OnBusy::Replace => {}
             }

@@ -290,8 +290,15 @@ impl Scheduler {
             forced: run.forced,
         }));
         fx.event(run_event(&run, EventKind::RunQueued, now));
-        self.slot_mut(id).more_mut().open.push(run.id);
+        // In the order in which they come: what is asked for now comes before what is claimed ahead.
+        let open = self.slot(id).open();
+        let place = open.iter().position(|open| self.is_ahead(*open)).unwrap_or(open.len());
+        self.slot_mut(id).more_mut().open.insert(place, run.id);
         self.runs.insert(run.id, run);
+    }
+
+    pub(super) fn is_ahead(&self, run: RunId) -> bool {
+        self.runs.get(&run).is_some_and(LiveRun::is_ahead)
     }
 
     /// Records fire times that lead to no run.

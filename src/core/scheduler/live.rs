@@ -175,6 +175,11 @@ pub(super) struct Progress {
 }
 
 impl LiveRun {
+    /// Says whether its occurrence was claimed ahead and has not come yet: such a run is in nobody's way.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.stage == Stand::Due && self.queued_at < self.due_at
+    }
+
     /// Says whether an attempt that ended so is followed by another; `wanted` = the job is still in the set.
     pub(super) fn tries_again(&self, verdict: &Verdict, wanted: bool) -> bool {
         let (Verdict::Failed(failure) | Verdict::TimedOut(failure)) = verdict else { return false };

@@ -100,13 +100,22 @@ impl Scheduler {
         }
         let limit = run.job.policy.max_instances;
         let forced = run.forced;
+        // Between a claim ahead and its instant the job may have been started by hand.
+        let is_skipped = run.source == Source::Schedule && busy_rule(&run.job) == OnBusy::Skip;
         let name = run.job.name.clone();
         if !forced {
             self.replace_active(id, now, fx);
         }
         if let Some(job) = self.by_name.get(&name).copied() {
+            let full = self.slot(job).more().is_some_and(|more| more.active >= limit) && !forced;
+            if full && is_skipped {
+                let first = self.slot(job).open().iter().find(|open| **open != id);
+                let detail = first.map(|first| format!("run {first} is not over"));
+                self.finish_unstarted(id, RunStatus::Skipped, Reason::Busy, detail, now, fx);
+                return;
+            }
             let more = self.slot_mut(job).more_mut();
-            if more.active >= limit && !forced {
+            if full {
                 if !more.waiting.contains(&id) {
                     more.waiting.push_back(id);
                 }

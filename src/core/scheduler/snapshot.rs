@@ -170,6 +170,7 @@ impl Scheduler {
                 self.runs.get(id).is_some_and(|run| run.stage == Stand::Alive || run.attempt > 0)
             })
             .count();
+        let ahead = open.iter().filter_map(|id| self.runs.get(id)).find(|run| run.is_ahead());
         let waits_for_event = !matches!(slot.job.firing, Firing::Clock(_));
         let state = if running > 0 {
             JobState::Running
@@ -184,11 +185,14 @@ impl Scheduler {
             job: slot.job.clone(),
             state,
             pause: slot.pause().cloned(),
-            next_fire_time: slot.next.filter(|_| slot.pause().is_none()),
+            next_fire_time: ahead
+                .and_then(|run| run.fire_time)
+                .or(slot.next)
+                .filter(|_| slot.pause().is_none()),
             anchor: slot.anchor,
             cursor: slot.cursor,
             running,
-            queued: open.len() - running,
+            queued: open.len() - running - usize::from(ahead.is_some()),
             satisfied: slot.more().map_or_else(Vec::new, |more| more.satisfied.clone()),
             last_success: slot.more().and_then(|more| more.last_success),
         }

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use super::{apply, at, claim, manual, memory, name, whole};
+use super::{apply, at, claim, gap, manual, memory, name, whole};
 use crate::core::change::{Actor, Change, Revision, StepRecord};
 use crate::core::event::{Event, EventKind};
 use crate::core::instant::Timestamp;
 use crate::core::job::Keep;
 use crate::core::run::{RunId, RunStatus};
 use crate::store::retention::{EVENT_AGE, KEPT_EVENTS, KEPT_REVISIONS, Prune};
-use crate::store::{EventFilter, HistoryFilter, Store};
+use crate::store::{EventFilter, HistoryFilter, Outcome, Store};
+
+/// More than the tests make otherwise.
+const RUNS: u64 = 1_000;
 
 const FOREVER: Duration = Duration::from_secs(u64::MAX / 4);
 
@@ -69,6 +72,79 @@ fn t8_rows_after_the_cursor_keep_their_fire_times_from_running_again() {
     apply(&mut store, &[Change::Cursor { job: name("a"), cursor: at(240) }]);
     let keep = Keep { runs: 0, age: Duration::ZERO };
     assert_eq!(prune(&mut store, keep, at(9999), 100), [1, 2, 3, 4]);
+}
+
+/// Says for fire times in minutes, by trying, which can be claimed.
+fn claimable(store: &mut Store, minutes: impl IntoIterator<Item = i64>) -> Vec<i64> {
+    let tried =
+        minutes.into_iter().map(|minute| (minute, claim(RUNS + minute.unsigned_abs(), "a", minute * 60)));
+    tried
+        .filter(|(_, claim)| store.commit(std::slice::from_ref(claim)).unwrap() == [Outcome::Applied])
+        .map(|(minute, _)| minute)
+        .collect()
+}
+
+#[test]
+fn t8_a_fire_time_whose_row_was_deleted_is_not_claimed_again() {
+    for piece in [1, 3, 100] {
+        let mut store = ledger(10);
+        let keep = Keep { runs: 2, age: FOREVER };
+        while !prune(&mut store, keep, at(9999), piece).is_empty() {}
+        assert_eq!(left(&store), [10, 9]);
+        assert_eq!(claimable(&mut store, 0..=12), [0, 11, 12], "in pieces of {piece}");
+    }
+}
+
+#[test]
+fn t8_deleted_rows_of_fire_times_without_a_run_leave_them_free() {
+    for piece in [1, 2, 100] {
+        let mut store = memory();
+        let mut run = 0;
+        let mut next = || {
+            run += 1;
+            run
+        };
+        for minute in [1, 2] {
+            apply(&mut store, &whole(next(), "a", minute * 60, RunStatus::Succeeded));
+        }
+        // A clock that was far ahead: a stretch was missed, and then runs were made.
+        apply(&mut store, &[gap(next(), "a", RunStatus::Missed, 3 * 60, 50 * 60, 48)]);
+        for minute in [51, 52, 54] {
+            apply(&mut store, &whole(next(), "a", minute * 60, RunStatus::Failed));
+        }
+        let keep = Keep { runs: 0, age: FOREVER };
+        while !prune(&mut store, keep, at(9999), piece).is_empty() {}
+        assert_eq!(left(&store), [0; 0]);
+        // Between 52 and 54 nothing was due.
+        let free = claimable(&mut store, 0..=60);
+        let expected: Vec<i64> = [0].into_iter().chain(3..=50).chain(55..=60).collect();
+        assert_eq!(free, expected, "in pieces of {piece}");
+    }
+}
+
+#[test]
+fn what_was_deleted_is_remembered_in_bounded_space_and_forgotten_with_the_trigger() {
+    let mut store = memory();
+    let keep = Keep { runs: 0, age: FOREVER };
+    for nth in 0..100 {
+        let minute = i64::try_from(nth).unwrap() * 2;
+        apply(&mut store, &whole(nth * 2 + 1, "a", minute * 60, RunStatus::Succeeded));
+        apply(
+            &mut store,
+            &[gap(nth * 2 + 2, "a", RunStatus::Skipped, (minute + 1) * 60, (minute + 1) * 60, 1)],
+        );
+        prune(&mut store, keep, at(99_999), 100);
+    }
+    let stretches = "SELECT count(*) FROM pruned";
+    let count =
+        |store: &Store| -> i64 { store.reader.conn.query_row(stretches, [], |row| row.get(0)).unwrap() };
+    assert_eq!(count(&store), 32);
+    assert_eq!(claimable(&mut store, 190..=200), [191, 193, 195, 197, 199, 200], "the latest are exact");
+    assert_eq!(claimable(&mut store, 0..=20), [0; 0], "the earliest are one");
+    let (job, cursor, anchor) = (name("a"), at(0), at(0));
+    apply(&mut store, &[Change::Track { job, cursor, anchor, trigger: "every 1m".to_owned() }]);
+    assert_eq!(count(&store), 0);
+    assert_eq!(claimable(&mut store, [0]), [0]);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{MINUTE, SECOND, World, clock, cron, job, name, pool};
 use crate::core::job::{Grace, OnBusy};
-use crate::core::run::{Exit, Reason, RunStatus};
-use crate::core::scheduler::{Command, RunNow};
+use crate::core::run::{Exit, Reason, RunId, RunStatus};
+use crate::core::scheduler::{Answer, Command, RunNow};
 use crate::core::trigger::{At, Trigger};
 
 #[test]
@@ -48,12 +48,59 @@ fn o1_replace_waits_for_the_death_before_the_start() {
     assert_eq!(world.ends()[0].status, RunStatus::Cancelled);
 }
 
+fn by_hand() -> Command {
+    let request = RunNow { job: name("a"), args: Vec::new(), if_due: false, force: false, priority: None };
+    Command::RunNow(request)
+}
+
+/// A job whose next occurrence is claimed, 100 ms before its instant.
+fn claimed_ahead(rule: OnBusy) -> World {
+    let mut world = World::new(vec![job("a", cron("* * * * *"), |policy| policy.on_busy = Some(rule))]);
+    world.pass(MINUTE - Duration::from_millis(100));
+    assert_eq!((world.claims().len(), world.alive.len()), (1, 0));
+    world
+}
+
+#[test]
+fn what_is_claimed_ahead_is_next_and_in_nobodys_way() {
+    let mut world = claimed_ahead(OnBusy::Skip);
+    let shown = world.scheduler.job("a").unwrap();
+    assert_eq!((shown.next_fire_time, shown.queued), (Some(super::NOON.plus(MINUTE)), 0));
+    assert_eq!(world.ask(by_hand()), Answer::Run(RunId(2)));
+    assert_eq!(world.alive.len(), 1);
+    assert_eq!(world.ask(by_hand()), Answer::Busy { run: RunId(2) });
+    world.pass(Duration::from_millis(100));
+    let end = world.ends()[0];
+    assert_eq!((end.run, end.status, end.reason), (RunId(1), RunStatus::Skipped, Some(Reason::Busy)));
+    assert_eq!(end.detail.as_deref(), Some("run 2 is not over"));
+    assert_eq!(world.alive.len(), 1);
+}
+
+#[test]
+fn what_was_claimed_ahead_waits_for_a_run_by_hand_or_replaces_it() {
+    let mut world = claimed_ahead(OnBusy::Queue);
+    world.ask(by_hand());
+    world.pass(SECOND);
+    assert_eq!((world.alive.len(), world.ends().len()), (1, 0));
+    world.end(Exit::Code(0));
+    assert_eq!(world.alive.len(), 1, "the occurrence follows");
+
+    let mut world = claimed_ahead(OnBusy::Replace);
+    world.ask(by_hand());
+    assert!(world.ends().is_empty(), "what has not come is not replaced");
+    world.pass(SECOND);
+    assert_eq!(world.signals.len(), 1);
+    world.end(Exit::Signal(15));
+    let end = world.ends()[0];
+    assert_eq!((end.run, end.reason), (RunId(2), Some(Reason::Replaced)));
+    assert_eq!(world.alive.len(), 1);
+}
+
 #[test]
 fn a_one_shot_is_never_lost_to_a_limit() {
     let at = At { at: super::NOON.plus(MINUTE), text: "then".into(), note: None };
     let mut world = World::new(vec![job("a", clock(Trigger::At(at)), |_| {})]);
-    let request = RunNow { job: name("a"), args: Vec::new(), if_due: false, force: false, priority: None };
-    world.ask(Command::RunNow(request));
+    world.ask(by_hand());
     world.pass(MINUTE * 2);
     assert_eq!(world.alive.len(), 1);
     world.end(Exit::Code(0));
