@@ -182,11 +182,14 @@ fn table(zone: &TimeZone, name: &str) -> ZoneTable {
     let mut transitions: Vec<(i64, i32)> = Vec::new();
     let first_offset = zone.to_offset(from).seconds();
     let mut offset = first_offset;
+    let mut last = FROM;
     for transition in zone.following(from) {
         let at = transition.timestamp().as_second();
-        if at > TO {
+        // Of a file without a rule for the time after its last transition jiff tells the last one for ever.
+        if at > TO || at <= last {
             break;
         }
+        last = at;
         // A change of name or of the DST flag alone moves no wall clock.
         if transition.offset().seconds() != offset {
             offset = transition.offset().seconds();
@@ -289,6 +292,21 @@ mod tests {
                 when = when.plus(Duration::from_secs(3 * 3600 + 17));
             }
         }
+    }
+
+    #[test]
+    fn a_file_without_a_rule_for_later_ends_with_its_last_transition() {
+        let header = |times: u8, types: u8| {
+            let counts = [0, 0, 0, times, types, 4].map(|count| [0, 0, 0, count]);
+            [&b"TZif2"[..], &[0; 15], counts.as_flattened()].concat()
+        };
+        let kind = |offset: i32| [&offset.to_be_bytes()[..], &[0, 0]].concat();
+        let at = 1_795_262_400_i64;
+        let first = [header(0, 1), kind(0), b"LMT\0".to_vec()].concat();
+        let second = [header(1, 2), at.to_be_bytes().to_vec(), vec![1], kind(0), kind(3600)].concat();
+        let data = [first, second, b"LMT\0\n\n".to_vec()].concat();
+        let zone = jiff::tz::TimeZone::tzif("Test/Zone", &data).unwrap();
+        assert_eq!(super::table(&zone, "Test/Zone").transitions, [(at, 3600)]);
     }
 
     #[test]

@@ -133,6 +133,7 @@ impl Ours {
             coalesced: 0,
             note: None,
             priority: 0,
+            pool: None,
             args: Vec::new(),
             forced: false,
         })

@@ -99,6 +99,8 @@ pub struct Claim {
     pub note: Option<FireNote>,
     /// Its priority among waiting runs.
     pub priority: i32,
+    /// The pool of which it takes a worker.
+    pub pool: Option<Name>,
     /// Extra arguments of a manual request.
     pub args: Vec<String>,
     /// True: it goes past the instance limit.

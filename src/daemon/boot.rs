@@ -123,13 +123,19 @@ fn unfinished(row: RunRow, scene: &Scene<'_>, restored: bool) -> Unfinished {
         job: row.job,
         fire_time: row.fire_time,
         source: row.source,
-        status: row.status,
+        // That a later attempt was tried says that the recorded one was over.
+        status: if attempt > row.attempt && row.status == RunStatus::Running {
+            RunStatus::Retrying
+        } else {
+            row.status
+        },
         queued_at: row.queued_at,
         due_at: row.due_at,
         attempt,
         started_at: row.started_at,
         retry_at: row.retry_at,
         priority: row.priority,
+        pool: row.pool,
         args: row.args,
         forced: row.forced,
         // A later attempt was not asked to end, or that is not on record.
@@ -311,6 +317,7 @@ mod tests {
             coalesced: 0,
             note: None,
             priority: 0,
+            pool: None,
             args: Vec::new(),
             forced: false,
             ending_at: None,

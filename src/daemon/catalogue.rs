@@ -81,11 +81,21 @@ impl Catalogue {
         Ok(catalogue)
     }
 
-    /// Reads the job file again; on any error the set in force stays, and the errors are remembered.
+    /// Reads the job file again, and with it what the tz database says by now; on any error the set in force stays,
+    /// and the errors are remembered.
     ///
     /// # Errors
     /// As for [`Catalogue::open`].
-    pub fn reload(&mut self) -> Result<(), CatalogueError> {
+    pub fn reload(&mut self, zones: Arc<dyn ZoneSource + Send + Sync>) -> Result<(), CatalogueError> {
+        let earlier = std::mem::replace(&mut self.zones, zones);
+        let reloaded = self.reload_in_these_zones();
+        if reloaded.is_err() {
+            self.zones = earlier;
+        }
+        reloaded
+    }
+
+    fn reload_in_these_zones(&mut self) -> Result<(), CatalogueError> {
         let peers = self.added_peers();
         let read = self.read(&peers).and_then(|(sources, set)| {
             let homeless = self.without_their_pool(&set);

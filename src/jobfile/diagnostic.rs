@@ -1,11 +1,13 @@
 //! What is wrong with a job file, as data: where, what, and how to go on.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::raw::Span;
+use super::secret::{self, Shown};
 
 /// The most problems that are kept of one load; a file with more has one cause, not a thousand.
 const MAX_PROBLEMS: usize = 1_000;
@@ -35,7 +37,8 @@ pub struct Diagnostic {
     pub line: usize,
     /// The column in characters, from 1.
     pub column: usize,
-    /// The line itself, without its end; cut around the place where it is longer than 4 KiB.
+    /// The line itself, without its end; cut around the place where it is longer than 4 KiB, and without the values
+    /// of `env`.
     pub source_line: String,
     /// The place in `source_line`, as a range of bytes on character boundaries.
     pub span: Range<usize>,
@@ -105,6 +108,8 @@ pub(crate) struct FileText<'a> {
     pub(crate) text: &'a str,
     /// Byte at which each line begins; the first is 0.
     starts: Vec<usize>,
+    /// What of each line may be shown, once something is wrong.
+    shown: OnceCell<Vec<Shown>>,
 }
 
 impl<'a> FileText<'a> {
@@ -112,12 +117,22 @@ impl<'a> FileText<'a> {
     pub(crate) fn new(path: Arc<Path>, directory: Option<&'a Path>, text: &'a str) -> Self {
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         let starts = std::iter::once(0).chain(ends).collect();
-        FileText { path, directory, text, starts }
+        FileText { path, directory, text, starts, shown: OnceCell::new() }
     }
 
     /// Returns the line of a byte, from 0.
     pub(crate) fn line_of(&self, at: usize) -> usize {
         self.starts.partition_point(|start| *start <= at).saturating_sub(1)
+    }
+
+    /// Says whether a byte is in a line with values of `env`, which no message may repeat.
+    pub(crate) fn is_secret(&self, at: usize) -> bool {
+        self.shown(self.line_of(at)) != Shown::All
+    }
+
+    fn shown(&self, line: usize) -> Shown {
+        let lines = self.shown.get_or_init(|| secret::lines(self.text));
+        lines.get(line).copied().unwrap_or(Shown::All)
     }
 
     /// Returns where a line begins; the end of the text for lines past the last.
@@ -143,7 +158,11 @@ impl<'a> FileText<'a> {
         let start = (at - begin).min(text.len());
         let end = (self.floor(problem.span.end.min(self.text.len())).max(at) - begin).min(text.len());
         let column = text[..start].chars().count() + 1;
-        let (source_line, span) = cut(text, start..end.max(start));
+        let (source_line, span) = match secret::masked(text, self.shown(line)) {
+            None => cut(text, start..end.max(start)),
+            Some((masked, kept)) if start < kept => cut(&masked, start..end.clamp(start, kept)),
+            Some((masked, _)) => cut(&masked, masked.len()..masked.len()),
+        };
         Diagnostic {
             severity: problem.severity,
             message: problem.message,

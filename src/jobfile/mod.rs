@@ -29,6 +29,7 @@ mod reader;
 mod reference;
 mod report;
 mod resolve;
+mod secret;
 mod settings;
 mod source;
 mod suggest;

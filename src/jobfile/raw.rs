@@ -79,21 +79,23 @@ pub(crate) struct SyntaxError {
     pub(crate) repeated: bool,
 }
 
-/// Parses a text, and goes on after errors as far as that makes sense.
-pub(crate) fn parse(text: &str) -> (DeTable<'_>, Vec<SyntaxError>) {
+/// Parses a text, and goes on after errors as far as that makes sense. What is at a `secret` byte is not quoted.
+pub(crate) fn parse(text: &str, secret: impl Fn(usize) -> bool) -> (DeTable<'_>, Vec<SyntaxError>) {
+    let worded = |error: &toml::de::Error| syntax_error(text, error, &secret);
     match DeTable::parse(text) {
         Ok(table) => (table.into_inner(), Vec::new()),
-        Err(error) if text.len() > RECOVERY_BYTES => (DeTable::new(), vec![syntax_error(text, &error)]),
+        Err(error) if text.len() > RECOVERY_BYTES => (DeTable::new(), vec![worded(&error)]),
         Err(_) => {
             let (table, errors) = DeTable::parse_recoverable(text);
-            (table.into_inner(), errors.iter().map(|error| syntax_error(text, error)).collect())
+            (table.into_inner(), errors.iter().map(worded).collect())
         }
     }
 }
 
 /// Words an error of the TOML parser for somebody who has never read the TOML grammar.
-fn syntax_error(text: &str, error: &toml::de::Error) -> SyntaxError {
+fn syntax_error(text: &str, error: &toml::de::Error, secret: &dyn Fn(usize) -> bool) -> SyntaxError {
     let range = error.span().unwrap_or(0..0);
+    let begin = range.start;
     let span = Span::of(&range);
     let found = text.get(range).unwrap_or_default();
     let message = error.message();
@@ -101,6 +103,8 @@ fn syntax_error(text: &str, error: &toml::de::Error) -> SyntaxError {
     let repeated = message == "duplicate key";
     let (message, hint) = if bare && found.is_empty() {
         ("there is no value".to_owned(), None)
+    } else if bare && secret(begin) {
+        ("this is no value".to_owned(), Some("text needs quotes".to_owned()))
     } else if bare {
         let hint = format!("text needs quotes: {found:?}");
         (format!("{} is no value", quoted(found)), (found.len() <= 60).then_some(hint))

@@ -329,7 +329,7 @@ impl Reader<'_> {
     /// Parses a file, notes its syntax errors, and remembers which places are unreliable because of them.
     fn parse<'t>(&mut self, file: usize, text: &FileText<'t>) -> DeTable<'t> {
         self.file = file;
-        let (table, errors) = raw::parse(text.text);
+        let (table, errors) = raw::parse(text.text, |at| text.is_secret(at));
         self.partial |= !errors.is_empty();
         // What the parser makes of a text with so many errors is not worth reading.
         let hopeless = errors.len() > MAX_SYNTAX_ERRORS;

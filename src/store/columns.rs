@@ -17,7 +17,7 @@ use crate::core::trigger::FireNote;
 pub(super) const RUN_COLUMNS: &str = "run_id, job, fire_time, first_fire_time, occurrences, status, reason, \
      detail, source, attempt, attempts, queued_at, due_at, started_at, finished_at, retry_at, duration_us, \
      exit_code, signal, pid, start_ticks, boot_id, host, coalesced, note, priority, args, cpu_user_us, \
-     cpu_system_us, peak_memory, result, forced, ending_at";
+     cpu_system_us, peak_memory, result, forced, ending_at, pool";
 
 pub(super) fn run_row(row: &Row<'_>) -> Result<RunRow, QueryError> {
     Ok(RunRow {
@@ -50,6 +50,7 @@ pub(super) fn run_row(row: &Row<'_>) -> Result<RunRow, QueryError> {
         result: row.get(30)?,
         forced: row.get(31)?,
         ending_at: instant(row, 32)?,
+        pool: optional_word(row, 33, "runs.pool", |word| Name::new(word).ok())?,
     })
 }
 

@@ -49,8 +49,8 @@ pub(super) fn claim(w: &mut Writing<'_>, claim: &Claim) -> Written {
     // By place: a name would be looked for in every statement.
     let sql =
         "INSERT OR IGNORE INTO runs (run_id, job, fire_time, status, source, attempts, queued_at, due_at,
-            boot_id, host, coalesced, note, priority, args, forced)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+            boot_id, host, coalesced, note, priority, args, forced, pool)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
     let written = !taken
         && w.run(
             sql,
@@ -70,6 +70,7 @@ pub(super) fn claim(w: &mut Writing<'_>, claim: &Claim) -> Written {
                 claim.priority,
                 json(&claim.args),
                 claim.forced,
+                claim.pool.as_ref().map(Name::as_str),
             ],
         )?;
     if !written {

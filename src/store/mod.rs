@@ -43,6 +43,7 @@ pub use open::{Damage, OpenError, Session, Store};
 pub use outbox::Delivery;
 pub use reader::{Counts, Reader};
 pub use restore::{Remains, Restoration, RestoreSite};
+pub use retention::{Gone, Prune};
 pub use rows::{EventRow, GapRow, JobStateRow, NoticeRow, QueryError, RevisionRow, RunRow, StepRow};
 pub use writer::{Report, WriterHandle};
 

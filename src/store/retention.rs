@@ -27,19 +27,22 @@ const MAY_GO: &str = "finished_at IS NOT NULL AND (fire_time IS NULL
 
 /// What is to be deleted of a job's history.
 #[derive(Clone, Debug)]
-pub(super) struct Prune {
-    pub(super) job: Name,
-    pub(super) keep: Keep,
-    pub(super) now: Timestamp,
+pub struct Prune {
+    /// The job.
+    pub job: Name,
+    /// What stays.
+    pub keep: Keep,
+    /// The present instant, from which ages count.
+    pub now: Timestamp,
 }
 
 /// What one transaction has deleted.
 #[derive(Debug, Default)]
-pub(super) struct Gone {
+pub struct Gone {
     /// The rows, for each job that had its turn.
-    pub(super) runs: Vec<Vec<RunId>>,
+    pub runs: Vec<Vec<RunId>>,
     /// How many of these jobs, the first ones, have nothing left to delete.
-    pub(super) done: usize,
+    pub done: usize,
 }
 
 impl Store {
@@ -48,7 +51,7 @@ impl Store {
     ///
     /// # Errors
     /// [`CommitError`]; then nothing was deleted.
-    pub(super) fn prune(&mut self, jobs: &[&Prune], limit: usize) -> Result<Gone, CommitError> {
+    pub fn prune(&mut self, jobs: &[&Prune], limit: usize) -> Result<Gone, CommitError> {
         Ok(self.transact(|w| {
             let (mut gone, mut room) = (Gone::default(), limit);
             for prune in jobs {

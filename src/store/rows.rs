@@ -76,6 +76,8 @@ pub struct RunRow {
     pub note: Option<FireNote>,
     /// Its priority.
     pub priority: i32,
+    /// The pool of which it takes a worker.
+    pub pool: Option<Name>,
     /// Extra arguments of a manual request.
     pub args: Vec<String>,
     /// True: it goes past the instance limit.

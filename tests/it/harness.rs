@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Write as _};
+use std::io::{self, BufRead, BufReader, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
@@ -191,9 +191,12 @@ impl Sandbox {
     /// Starts the binary and reads its standard output line by line as it comes.
     pub(crate) fn follow<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Lines {
         let mut command = self.command(args);
-        Lines::of(
-            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary can be run"),
-        )
+        let errors = tempfile::tempfile().expect("a temporary file");
+        let copy = errors.try_clone().expect("a second descriptor");
+        let child = command.stdout(Stdio::piped()).stderr(copy).spawn().expect("the binary can be run");
+        let mut lines = Lines::of(child);
+        lines.errors = Some(errors);
+        lines
     }
 }
 
@@ -286,6 +289,8 @@ pub(crate) fn wait_for(fds: &[std::os::fd::BorrowedFd<'_>], limit: Duration) -> 
 pub(crate) struct Lines {
     child: Child,
     lines: Receiver<io::Result<String>>,
+    /// What it says on standard error, for a test that fails.
+    errors: Option<File>,
 }
 
 impl Lines {
@@ -300,7 +305,7 @@ impl Lines {
                 }
             }
         });
-        Lines { child, lines }
+        Lines { child, lines, errors: None }
     }
 
     /// Waits for the next line; `None` = there will be none.
@@ -337,6 +342,11 @@ impl Lines {
 
 impl Drop for Lines {
     fn drop(&mut self) {
+        if let Some(errors) = self.errors.as_mut().filter(|_| std::thread::panicking()) {
+            let mut said = String::new();
+            let _ = errors.rewind().and_then(|()| errors.read_to_string(&mut said));
+            eprintln!("--- standard error of what was followed\n{said}");
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

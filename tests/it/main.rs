@@ -4,6 +4,7 @@ mod care;
 mod cli;
 mod control;
 mod docs;
+mod faults;
 mod features;
 mod harness;
 mod kill;

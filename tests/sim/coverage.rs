@@ -33,13 +33,22 @@ struct Stretch {
     moved: Option<Timestamp>,
 }
 
+/// A job was enabled or disabled.
+#[derive(Clone, Copy, Debug)]
+struct Switch {
+    /// How many decisions came before.
+    decisions: u64,
+    at: Timestamp,
+    on: bool,
+}
+
 #[derive(Default)]
 pub(crate) struct Coverage {
     stretches: BTreeMap<Name, Vec<Stretch>>,
     /// Every trigger that was ever in use, by its text.
     triggers: HashMap<String, Schedule>,
-    /// Jobs that are disabled: since when, and after how many decisions.
-    disabled: BTreeMap<Name, (Timestamp, u64)>,
+    /// When each job was enabled and disabled: after how many decisions, at which instant.
+    switches: BTreeMap<Name, Vec<Switch>>,
     /// In which stretch of its job a row was written, and rows whose count is not held against it.
     written_in: HashMap<RunId, usize>,
     rough: BTreeSet<RunId>,
@@ -57,21 +66,40 @@ impl Coverage {
         } else {
             self.waits_for_events.insert(job.name.clone());
         }
-        if job.enabled {
-            self.disabled.remove(&job.name);
-        } else {
-            self.disabled.entry(job.name.clone()).or_insert((Timestamp::MIN, 0));
+    }
+
+    /// A definition is in force from here on.
+    pub(crate) fn switch(&mut self, job: &Job, at: Timestamp, decisions: u64) {
+        self.register(job);
+        let switches = self.switches.entry(job.name.clone()).or_default();
+        let was_on = switches.last().is_none_or(|last| last.on);
+        if was_on != job.enabled {
+            switches.push(Switch { decisions, at, on: job.enabled });
+            if was_on {
+                self.end(&job.name, at);
+            }
         }
     }
 
-    pub(crate) fn disable(&mut self, job: &Name, now: Timestamp, decisions: u64) {
-        self.disabled.insert(job.clone(), (now, decisions));
-        self.end(job, now);
+    /// Says up to when a job was due for something that was decided as the `nth`: what is decided about a disabled
+    /// job becomes durable later, when it may be enabled again.
+    fn enabled_until(&self, job: &Name, nth: u64, from: Timestamp) -> Option<Timestamp> {
+        let switches = self.switches.get(job).map_or(&[][..], Vec::as_slice);
+        let (before, later) = switches.split_at(switches.partition_point(|switch| switch.decisions < nth));
+        match before.last() {
+            Some(Switch { on: false, .. }) => Some(from),
+            Some(_) | None => later.iter().find(|switch| !switch.on).map(|switch| switch.at),
+        }
     }
 
-    /// A job comes into the set that had left it while no daemon ran: nobody kept its schedule.
-    pub(crate) fn comes_back(&mut self, job: &Name) {
-        self.returning.insert(job.clone());
+    /// A job comes into the set that had left it while no daemon ran: nobody kept its schedule. Where it is not
+    /// enabled nobody will say so either.
+    pub(crate) fn comes_back(&mut self, job: &Job, ledger: &Ledger) {
+        self.returning.insert(job.name.clone());
+        let cursor = ledger.jobs.get(&job.name).and_then(|memory| memory.cursor);
+        if let Some(cursor) = cursor.filter(|_| !job.enabled) {
+            self.close(&job.name, cursor);
+        }
     }
 
     fn open(&mut self, job: &Name) -> Option<&mut Stretch> {
@@ -94,15 +122,16 @@ impl Coverage {
     fn begin(&mut self, job: &Name, spec: &str, from: Timestamp, anchor: Timestamp, nth: u64) {
         if let Some(schedule) = self.triggers.get(spec).cloned() {
             let spec = spec.to_owned();
-            let until = self.disabled.get(job);
-            let until = until.map(|(at, decisions)| if nth < *decisions { *at } else { from });
-            let stretch = Stretch { spec, schedule, anchor, from, until, moved: None };
+            let until = self.enabled_until(job, nth, from);
+            // What was decided before the clock was set back may become durable after it.
+            let moves = is_free(&schedule) && self.set_backs.iter().any(|(decisions, _)| *decisions >= nth);
+            let stretch = Stretch { spec, schedule, anchor, from, until, moved: moves.then_some(from) };
             self.stretches.entry(job.clone()).or_default().push(stretch);
         }
     }
 
     /// A daemon begins with this job set and what the ledger remembers.
-    pub(crate) fn boots(&mut self, jobs: &[Arc<Job>], ledger: &Ledger) {
+    pub(crate) fn boots(&mut self, jobs: &[Arc<Job>], ledger: &Ledger, at: Timestamp, decisions: u64) {
         for (job, stretches) in &mut self.stretches {
             // What was decided and did not become durable was not decided.
             let cursor = ledger.jobs.get(job).and_then(|memory| memory.cursor);
@@ -112,7 +141,7 @@ impl Coverage {
             }
         }
         for job in jobs {
-            self.register(job);
+            self.switch(job, at, decisions);
             let remembered = ledger.jobs.get(&job.name);
             let Some(cursor) = remembered.and_then(|memory| memory.cursor) else { continue };
             let anchor = remembered.and_then(|memory| memory.anchor).unwrap_or(cursor);
@@ -191,7 +220,7 @@ impl Coverage {
             let cursor = ledger.jobs.get(job).and_then(|memory| memory.cursor);
             for stretch in stretches {
                 stretch.until = stretch.until.map(|until| until.min(now));
-                let moves = matches!(stretch.schedule.trigger, Trigger::Every(_));
+                let moves = is_free(&stretch.schedule);
                 stretch.moved = stretch.moved.or(Some(cursor.unwrap_or(stretch.from)).filter(|_| moves));
             }
         }
@@ -219,7 +248,7 @@ impl Coverage {
                 };
                 complaints.extend(walk(job, stretch, through, ledger).err());
             }
-            let rows = ledger.rows.values().filter(|row| row.job == *job && row.source == Source::Schedule);
+            let rows = ledger.all_rows().filter(|row| row.job == *job && row.source == Source::Schedule);
             let rows = rows.filter(|row| !self.rough.contains(&row.run));
             let rows = rows.filter(|row| row.attempts > 0 || !self.waits_for_events.contains(job));
             complaints.extend(rows.filter_map(|row| {
@@ -232,11 +261,17 @@ impl Coverage {
     }
 }
 
+/// Says whether a schedule is a grid of intervals that moves with a clock that is set back: one that counts from the
+/// beginning of its job, not from an instant somebody gave.
+const fn is_free(schedule: &Schedule) -> bool {
+    matches!(schedule.trigger, Trigger::Every(_)) && schedule.start.is_none()
+}
+
 /// Walks the fire times of a stretch and finds the row of each.
 fn walk(job: &Name, stretch: &Stretch, through: Timestamp, ledger: &Ledger) -> Result<(), String> {
     let mut at = stretch.from;
     while let Some(next) = stretch.schedule.next_after(stretch.anchor, at).filter(|next| *next <= through) {
-        let Some(row) = ledger.row_of(job, next) else {
+        let Some(row) = ledger.outcome_of(job, next) else {
             let (spec, from) = (&stretch.spec, stretch.from);
             return Err(format!(
                 "{job} was due at {next} and has no row (`{spec}` from {from} through {through})"
@@ -270,7 +305,7 @@ fn judge(
     let all =
         stretch.schedule.fires_between(stretch.anchor, before(first), last).map_or(0, |fires| fires.count);
     let fires = |at: Timestamp| stretch.schedule.next_after(stretch.anchor, before(at)) == Some(at);
-    let own = ledger.rows.values().filter(|other| {
+    let own = ledger.all_rows().filter(|other| {
         let inside = other.fire_time.is_some_and(|at| first <= at && at <= last && fires(at));
         other.job == row.job && other.run != row.run && inside
     });

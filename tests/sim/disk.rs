@@ -2,7 +2,11 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use std::time::Duration;
+
 use jobctl::core::change::Change;
+use jobctl::core::job::Keep;
+use jobctl::core::name::Name;
 use jobctl::store::Outcome;
 
 use super::Mutation;
@@ -43,7 +47,26 @@ impl World {
         if let Some(shadow) = &mut self.shadow {
             self.oracle.complaints.extend(shadow.commit(changes.iter().map(|(change, _)| change), &outcomes));
         }
+        if self.shadow.is_some() && self.rng.chance(1, 30) {
+            self.prune();
+        }
         outcomes
+    }
+
+    /// Retention has its turn with one job: the real store deletes, and the plain one follows.
+    fn prune(&mut self) {
+        let names: Vec<Name> = self.ledger.jobs.keys().cloned().collect();
+        if names.is_empty() {
+            return;
+        }
+        let job = self.rng.pick(&names).clone();
+        let age = self.rng.between(Duration::from_secs(60), Duration::from_secs(200_000));
+        let runs = u32::try_from(self.rng.below(20)).unwrap();
+        let (keep, now) = (Keep { runs, age }, self.machine.now().wall);
+        let Some(shadow) = &mut self.shadow else { return };
+        for run in shadow.prune(&job, &keep, now) {
+            self.oracle.complaints.extend(self.ledger.prune(run, &keep, now));
+        }
     }
 
     pub(crate) fn disk_turn(&mut self) {

@@ -1,11 +1,12 @@
 //! What is durable: a second, plain implementation of what each change writes, so that the store's own has
 //! something to be held against.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jobctl::core::change::{Change, Claim, Finish, Gap, StepRecord};
 use jobctl::core::event::EventKind;
 use jobctl::core::instant::Timestamp;
+use jobctl::core::job::Keep;
 use jobctl::core::name::Name;
 use jobctl::core::run::{RunId, RunStatus, Source};
 use jobctl::core::scheduler::Memory;
@@ -16,6 +17,9 @@ use jobctl::store::{Outcome, RunRow};
 pub(crate) struct Ledger {
     pub(crate) rows: BTreeMap<RunId, RunRow>,
     by_fire_time: BTreeMap<(Name, Timestamp), RunId>,
+    /// Rows that retention has deleted, and those of their fire times that do not run again.
+    pruned: BTreeMap<RunId, RunRow>,
+    ran: BTreeSet<(Name, Timestamp)>,
     /// The last number given out before a job's present trigger and origin of intervals.
     tracked_after: BTreeMap<Name, RunId>,
     pub(crate) steps: BTreeMap<RunId, Vec<StepRecord>>,
@@ -37,6 +41,52 @@ impl Ledger {
 
     pub(crate) fn memory(&mut self, job: &Name) -> &mut Memory {
         self.jobs.entry(job.clone()).or_default()
+    }
+
+    /// Returns every row there ever was, but for those that were retracted.
+    pub(crate) fn all_rows(&self) -> impl Iterator<Item = &RunRow> {
+        self.rows.values().chain(self.pruned.values())
+    }
+
+    /// Returns the row that has, or had, the outcome of a fire time.
+    pub(crate) fn outcome_of(&self, job: &Name, fire_time: Timestamp) -> Option<&RunRow> {
+        self.row_of(job, fire_time).or_else(|| {
+            let first = |row: &RunRow| row.first_fire_time.or(row.fire_time);
+            let about = |row: &&RunRow| row.job == *job && first(row) <= Some(fire_time);
+            self.pruned.values().filter(about).find(|row| row.fire_time >= Some(fire_time))
+        })
+    }
+
+    /// Deletes a row because of its age or of how many there are; says what is wrong with that.
+    pub(crate) fn prune(&mut self, run: RunId, keep: &Keep, now: Timestamp) -> Option<String> {
+        let Some(row) = self.rows.get(&run).cloned() else {
+            return Some(format!("run {run} had no row to delete"));
+        };
+        let cursor = self.jobs.get(&row.job).and_then(|memory| memory.cursor);
+        let newer = self.rows.range(run..).filter(|(_, other)| other.job == row.job).count() - 1;
+        let old = row.finished_at.is_some_and(|at| at < now.minus(keep.age));
+        let wrong = if row.finished_at.is_none() {
+            "is not over"
+        } else if newer < keep.runs as usize && !old {
+            "is to be kept"
+        } else if row.fire_time.is_some_and(|at| cursor.is_some_and(|cursor| at > cursor)) {
+            "keeps a fire time of the future from running again"
+        } else {
+            self.remove(run);
+            let earlier = self.tracked_after.get(&row.job).is_some_and(|after| run <= *after);
+            let idle = matches!(row.status, RunStatus::Missed | RunStatus::Skipped);
+            if let Some(at) = row.fire_time.filter(|_| !earlier && !idle) {
+                self.ran.insert((row.job.clone(), at));
+            }
+            self.pruned.insert(run, row);
+            return None;
+        };
+        Some(format!("run {run} {wrong} and is deleted: {row:?}"))
+    }
+
+    /// Forgets which fire times of deleted rows had their run.
+    fn forget_pruned(&mut self, job: &Name) {
+        self.ran.retain(|(name, _)| name != job);
     }
 
     /// Returns the row that has the outcome of a fire time.
@@ -65,6 +115,7 @@ impl Ledger {
                 memory.anchor = Some(*anchor);
                 memory.trigger = Some(trigger.clone());
                 self.tracked_after.insert(job.clone(), RunId(self.next_run - 1));
+                self.forget_pruned(job);
             }
             Change::Pause { job, pause } => self.memory(job).pause.clone_from(pause),
             Change::Satisfied { job, dependencies } => self.memory(job).satisfied.clone_from(dependencies),
@@ -122,6 +173,7 @@ impl Ledger {
     fn forget(&mut self, job: &Name) {
         self.jobs.remove(job);
         self.tracked_after.remove(job);
+        self.forget_pruned(job);
     }
 
     fn open_row(&mut self, run: RunId) -> Option<&mut RunRow> {
@@ -159,7 +211,8 @@ impl Ledger {
     }
 
     fn claim(&mut self, claim: &Claim, unwritten: &mut HashSet<RunId>) -> Outcome {
-        if claim.fire_time.is_some_and(|at| self.row_of(&claim.job, at).is_some()) {
+        let taken = |at| self.row_of(&claim.job, at).is_some() || self.ran.contains(&(claim.job.clone(), at));
+        if claim.fire_time.is_some_and(taken) {
             unwritten.insert(claim.run);
             return Outcome::Refused;
         }
@@ -170,6 +223,7 @@ impl Ledger {
         row.due_at = claim.due_at;
         row.coalesced = claim.coalesced;
         row.priority = claim.priority;
+        row.pool.clone_from(&claim.pool);
         row.args.clone_from(&claim.args);
         row.forced = claim.forced;
         self.insert(row);
@@ -187,11 +241,11 @@ impl Ledger {
         let free = several || !self.by_fire_time.contains_key(&(gap.job.clone(), gap.last));
         if gap.count > taken && !covered && free {
             let mut row = self.empty_row(gap.run, &gap.job, gap.status, gap.at);
-            row.fire_time = Some(self.free_end(&gap.job, gap.last));
+            row.due_at = self.free_end(&gap.job, gap.last);
+            row.fire_time = Some(row.due_at);
             row.first_fire_time = several.then_some(gap.first);
             row.occurrences = gap.count - taken;
             row.reason = Some(gap.reason);
-            row.due_at = gap.last;
             row.finished_at = Some(gap.at);
             self.insert(row);
         } else {
@@ -278,6 +332,7 @@ impl Ledger {
             coalesced: 0,
             note: None,
             priority: 0,
+            pool: None,
             args: Vec::new(),
             forced: false,
             ending_at: None,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use jobctl::core::change::Change;
 use jobctl::core::event::{Event, EventKind};
 use jobctl::core::run::{ProcessMark, RunId};
-use jobctl::core::scheduler::{Boot, Effect, Evidence, Scheduler};
+use jobctl::core::scheduler::{Boot, Evidence, Scheduler};
 
 use super::Mutation;
 use super::oracle::Meta;
@@ -19,6 +19,10 @@ impl World {
         let mut jobs = self.file.jobs.clone();
         jobs.extend(self.ledger.definitions.values().map(|toml| self.definitions[toml].clone()));
         let mut unfinished = self.machine.judge(&self.ledger, left_in_order);
+        if let Some(shadow) = &mut self.shadow {
+            let differ = shadow.boots(&self.ledger, &self.machine, left_in_order, &unfinished);
+            self.oracle.complaints.extend(differ);
+        }
         if self.mutation == Some(Mutation::ForgetsClaims) {
             unfinished.clear();
         }
@@ -45,11 +49,8 @@ impl World {
         };
         self.say(|| format!("== boot, in order: {left_in_order}, alive: {alive:?}"));
         let (scheduler, effects) = Scheduler::new(boot, now);
-        for effect in &effects {
-            if let Effect::Commit(change) = effect {
-                self.oracle.decided(change);
-            }
-        }
+        self.oracle.begins_at(&self.file.settings, self.ledger.heartbeat, now);
+        self.oracle.turn(&scheduler, &effects, &self.machine, &self.file);
         let adopted = alive.into_iter().filter_map(|(run, process)| {
             scheduler.place_of(run, process).map(|place| (process.pid, (run, place)))
         });

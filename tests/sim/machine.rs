@@ -58,7 +58,7 @@ impl Machine {
             booted_at: 0,
             boots: 0,
             processes: BTreeMap::new(),
-            next_pid: 1000,
+            next_pid: 5_000_000,
             keeps_pidfds,
             files: BTreeSet::new(),
         }
@@ -143,6 +143,11 @@ impl Machine {
         self.processes.iter().filter(|(_, process)| process.alive)
     }
 
+    /// Returns the processes whose pidfds the service manager has.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = (&i32, &Process)> {
+        self.processes.iter().filter(|(_, process)| self.keeps_pidfds && process.boot == self.boots)
+    }
+
     /// Finds the runs of a job, or of a pool, that have a live process.
     pub(crate) fn live_runs(&self, of: impl Fn(&Process) -> bool) -> BTreeSet<RunId> {
         self.alive().filter(|(_, process)| of(process)).map(|(_, process)| process.run).collect()
@@ -162,13 +167,18 @@ impl Machine {
             job: row.job,
             fire_time: row.fire_time,
             source: row.source,
-            status: row.status,
+            status: if attempt > row.attempt && row.status == RunStatus::Running {
+                RunStatus::Retrying
+            } else {
+                row.status
+            },
             queued_at: row.queued_at,
             due_at: row.due_at,
             attempt,
             started_at: row.started_at,
             retry_at: row.retry_at,
             priority: row.priority,
+            pool: row.pool,
             args: row.args,
             forced: row.forced,
             ending: row
@@ -220,6 +230,7 @@ impl Machine {
     }
 }
 
-const fn mark(pid: i32) -> ProcessMark {
-    ProcessMark { pid, start_ticks: 1 }
+/// Returns the mark of a process; no process of the machine underneath began so late.
+pub(crate) const fn mark(pid: i32) -> ProcessMark {
+    ProcessMark { pid, start_ticks: 1 << 50 }
 }

@@ -4,18 +4,21 @@
 //! steps of a start. Afterwards the world comes to rest, and every instant at which a job was due must have exactly
 //! one outcome with its reason, with nothing started twice, early, unclaimed or against somebody's word.
 //!
-//! `JOBCTL_SIM_SEEDS=N` runs N seeds instead of a few hundred; `JOBCTL_SIM_SEED=S` runs one and tells its story.
+//! `JOBCTL_SIM_SEEDS=N` runs N seeds instead of a few hundred, from `JOBCTL_SIM_FROM` on; `JOBCTL_SIM_SEED=S` runs one
+//! and tells its story. `JOBCTL_SIM_ENOUGH=N` stops a run once N seeds are broken.
 
 #![cfg(test)]
 
 mod coverage;
 mod disk;
 mod jobs;
+mod late;
 mod ledger;
 mod life;
 mod machine;
 mod oracle;
 mod rng;
+mod rules;
 mod script;
 mod shadow;
 mod turns;
@@ -148,7 +151,7 @@ fn come_to_rest(world: &mut World) {
     }
     if world.oracle.complaints.is_empty() {
         world.oracle.at_rest(&world.ledger, &world.machine);
-        let differ = world.shadow.as_ref().and_then(|shadow| shadow.compare(&world.ledger));
+        let differ = world.shadow.as_mut().and_then(|shadow| shadow.compare(&world.ledger));
         world.oracle.complaints.extend(differ);
     }
 }
@@ -226,7 +229,10 @@ fn number(variable: &str) -> Option<u64> {
 fn share(nth: u64, of: u64) {
     let seeds = match (number("JOBCTL_SIM_SEED"), number("JOBCTL_SIM_SEEDS").unwrap_or(SEEDS)) {
         (Some(seed), _) => seed..seed + of,
-        (None, seeds) => 0..seeds,
+        (None, seeds) => {
+            let from = number("JOBCTL_SIM_FROM").unwrap_or(0);
+            from..from + seeds
+        }
     };
     let one = number("JOBCTL_SIM_SEED").filter(|_| nth == 0);
     let mine = seeds.clone().filter(|seed| one.map_or(seed % of == nth, |one| *seed == one));
@@ -235,6 +241,9 @@ fn share(nth: u64, of: u64) {
         match judge(seed) {
             Ok(more) => tally.add(&more),
             Err(complaint) => broken.push((seed, complaint)),
+        }
+        if broken.len() as u64 == number("JOBCTL_SIM_ENOUGH").unwrap_or(u64::MAX) {
+            break;
         }
     }
     if let Some((seed, _)) = broken.first() {

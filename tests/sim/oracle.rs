@@ -2,19 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jobctl::core::change::Change;
-use jobctl::core::instant::{Now, Timestamp};
+use jobctl::core::instant::{Monotonic, Now, Timestamp};
 use jobctl::core::job::{Job, Pool};
 use jobctl::core::name::Name;
 use jobctl::core::run::{Reason, RunId, RunStatus, Source};
-use jobctl::core::scheduler::{Place, RunSnapshot, Scheduler, Unfinished};
+use jobctl::core::scheduler::{Effect, Input, Place, RunSnapshot, Scheduler, Settings, Unfinished};
 use jobctl::core::trigger::Firing;
 use jobctl::store::Outcome;
 
 use super::coverage::Coverage;
+use super::jobs::JobFile;
 use super::ledger::Ledger;
 use super::machine::Machine;
+use super::rules::{Rules, Turn};
 
 /// When a change was decided.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +37,11 @@ pub(crate) struct Oracle {
     /// What was broken, in order.
     pub(crate) complaints: Vec<String>,
     pub(crate) coverage: Coverage,
+    rules: Rules,
+    /// The start-up delay is not over before.
+    delayed_until: Monotonic,
+    /// The clock was behind at the start: what it must reach, and how long that is waited for.
+    behind: Option<(Timestamp, Monotonic)>,
     pub(crate) known: BTreeMap<Name, Arc<Job>>,
     paused: BTreeSet<Name>,
     held: bool,
@@ -77,7 +85,8 @@ impl Oracle {
         self.paused = paused.map(|(name, _)| name.clone()).collect();
         self.held = ledger.hold.is_some();
         self.stopping = false;
-        self.coverage.boots(jobs, ledger);
+        self.rules.boots(unfinished, &self.known, ledger, machine.now());
+        self.coverage.boots(jobs, ledger, machine.now().wall, self.decisions);
         let homeless = machine.alive().filter(|(_, process)| !self.known.contains_key(&process.job));
         self.homeless.extend(homeless.map(|(_, process)| process.run));
         let taken_back: HashSet<RunId> = unfinished.iter().map(|run| run.run).collect();
@@ -98,22 +107,91 @@ impl Oracle {
     }
 
     /// The job set has changed.
-    pub(crate) fn job_set(&mut self, jobs: impl Iterator<Item = Arc<Job>>, now: Timestamp) {
+    pub(crate) fn job_set(&mut self, jobs: impl Iterator<Item = Arc<Job>>, now: Timestamp, ledger: &Ledger) {
         for job in jobs {
             let before = self.known.insert(job.name.clone(), job.clone());
-            self.coverage.register(&job);
             if before.is_none() {
-                self.coverage.comes_back(&job.name);
+                self.coverage.comes_back(&job, ledger);
             }
-            let was_enabled = before.is_some_and(|before| before.enabled);
-            if was_enabled && !job.enabled {
-                self.coverage.disable(&job.name, now, self.decisions);
-            }
+            self.coverage.switch(&job, now, self.decisions);
         }
     }
 
+    /// Something comes to the scheduler.
+    pub(crate) fn comes_in(&mut self, input: &Input) {
+        self.rules.comes_in(input);
+    }
+
+    /// The scheduler begins: it lets nothing start for a while, or waits for a clock that is behind.
+    pub(crate) fn begins_at(&mut self, settings: &Settings, heartbeat: Option<Timestamp>, now: Now) {
+        let reaches = heartbeat.filter(|beat| beat.since(now.wall) > Duration::from_secs(1));
+        self.behind = reaches.map(|reaches| (reaches, now.mono.plus(settings.max_clock_wait)));
+        let delay = if reaches.is_some() { Duration::ZERO } else { settings.startup_delay };
+        self.delayed_until = now.mono.plus(delay);
+    }
+
+    /// Judges all that the scheduler has decided at once.
+    pub(crate) fn turn(
+        &mut self,
+        scheduler: &Scheduler,
+        effects: &[Effect],
+        machine: &Machine,
+        file: &JobFile,
+    ) {
+        let now = machine.now();
+        self.behind = self.behind.filter(|(reaches, until)| now.wall < *reaches && now.mono < *until);
+        let mut rules = std::mem::take(&mut self.rules);
+        for effect in effects {
+            rules.decided(effect, self.picture(scheduler, machine, file));
+            if let Effect::Commit(change) = effect {
+                self.decided(change);
+            }
+        }
+        rules.looks_round(self.picture(scheduler, machine, file));
+        self.rules = rules;
+        self.complaints.append(&mut self.rules.complaints);
+    }
+
+    fn picture<'a>(&'a self, scheduler: &'a Scheduler, machine: &Machine, file: &JobFile) -> Turn<'a> {
+        let now = machine.now();
+        Turn {
+            now,
+            known: &self.known,
+            paused: &self.paused,
+            held: self.held,
+            stopping: self.stopping,
+            scheduler,
+            closed: now.mono < self.delayed_until || self.behind.is_some(),
+            boot: machine.boots,
+            catch_up_parallel: file.settings.catch_up_parallel,
+        }
+    }
+
+    /// Judges the beginning of an attempt, and what its job has waited for.
+    pub(crate) fn begins(
+        &mut self,
+        run: &RunSnapshot,
+        scheduler: &Scheduler,
+        machine: &Machine,
+        file: &JobFile,
+    ) {
+        let mut rules = std::mem::take(&mut self.rules);
+        rules.begins(run, self.picture(scheduler, machine, file));
+        self.rules = rules;
+    }
+
+    /// Judges what is alive, by the daemon's own children.
+    pub(crate) fn lives(&mut self, children: &HashMap<i32, (RunId, Place)>, machine: &Machine) {
+        for (pid, (run, place)) in children {
+            if machine.processes.get(pid).is_some_and(|process| process.alive) {
+                self.rules.lives(*pid, *run, *place, machine.now());
+            }
+        }
+        self.complaints.append(&mut self.rules.complaints);
+    }
+
     /// The scheduler has decided something.
-    pub(crate) fn decided(&mut self, change: &Change) {
+    fn decided(&mut self, change: &Change) {
         match change {
             Change::Pause { job, pause: Some(_) } => drop(self.paused.insert(job.clone())),
             Change::Pause { job, pause: None } => drop(self.paused.remove(job)),
@@ -307,7 +385,7 @@ impl Oracle {
     /// Judges the ledger once the world has come to rest.
     pub(crate) fn at_rest(&mut self, ledger: &Ledger, machine: &Machine) {
         let now = machine.now().wall;
-        let minute = std::time::Duration::from_secs(60);
+        let minute = Duration::from_secs(60);
         for row in ledger.rows.values() {
             if row.finished_at.is_some() {
                 if !is_explained(row.status, row.reason) {
@@ -339,6 +417,8 @@ impl Oracle {
                 self.complaints.push(format!("process {pid} has outlived its run {}", process.run));
             }
         }
+        self.rules.at_rest(&self.known);
+        self.complaints.append(&mut self.rules.complaints);
         let complaints = self.coverage.check(ledger, now, &self.known);
         self.complaints.extend(complaints);
     }

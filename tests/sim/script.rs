@@ -163,7 +163,7 @@ pub(crate) fn tell(world: &mut World, command: Command) {
     }
     let forced = matches!(&command, Command::RunNow(request) if request.force);
     if let Command::Put { job, .. } = &command {
-        world.oracle.job_set(std::iter::once(job.clone()), wall);
+        world.oracle.job_set(std::iter::once(job.clone()), wall, &world.ledger);
     }
     world.oracle.stopping |= matches!(command, Command::Stop { .. });
     let said = world.feed(Input::Command(command));
@@ -259,7 +259,7 @@ fn reload(world: &mut World) {
     let wall = world.machine.now().wall;
     let added = world.oracle.known.values().filter(|job| job.origin == Origin::Added).cloned();
     let jobs: Vec<Arc<Job>> = world.file.jobs.iter().cloned().chain(added).collect();
-    world.oracle.job_set(jobs.clone().into_iter(), wall);
+    world.oracle.job_set(jobs.clone().into_iter(), wall, &world.ledger);
     let (pools, settings) = (world.file.pools.clone(), world.file.settings.clone());
     let turned = world.feed(Input::Reloaded { jobs, pools, settings }).and_then(|_| world.finish_turn());
     world.survive(turned);

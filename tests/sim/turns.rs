@@ -31,18 +31,18 @@ impl World {
             Input::Recovered => false,
             _ => daemon.degraded,
         };
+        self.oracle.comes_in(&input);
         let effects = self.daemon().scheduler.handle(input, now);
         let idle = ticks && effects.is_empty();
-        for effect in &effects {
-            if let Effect::Commit(change) = effect {
-                self.oracle.decided(change);
-            }
-        }
-        self.oracle.blocked = self.is_blocked(&effects);
         let Some(daemon) = &self.daemon else { return Err(Died) };
+        self.oracle.turn(&daemon.scheduler, &effects, &self.machine, &self.file);
+        self.oracle.blocked = self.is_blocked(&effects);
         self.oracle.handled(&daemon.scheduler, now, idle);
         self.step()?;
-        self.carry_out(effects)
+        let answer = self.carry_out(effects)?;
+        let Some(daemon) = &self.daemon else { return Err(Died) };
+        self.oracle.lives(&daemon.children, &self.machine);
+        Ok(answer)
     }
 
     /// Says whether something that only the world knows of keeps everything from falling due.
@@ -128,7 +128,13 @@ impl World {
     pub(crate) fn start(&mut self, picture: &RunSnapshot, place: Place) -> Alive<Input> {
         let run = picture.run;
         self.oracle.starts(picture, &self.ledger, &self.machine, &self.file.pools);
+        if let Some(daemon) = &self.daemon {
+            self.oracle.begins(picture, &daemon.scheduler, &self.machine, &self.file);
+        }
         self.machine.create_file(run, picture.attempt);
+        if let Some(shadow) = &self.shadow {
+            shadow.create_file(&picture.job.name, run, picture.attempt);
+        }
         self.step()?;
         if self.rng.chance(1, 60) {
             return Ok(Input::StartFailed { run, place, detail: "no such program".to_owned() });

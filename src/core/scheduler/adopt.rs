@@ -10,6 +10,7 @@ use super::{MonoTimer, Scheduler};
 use crate::core::change::{Change, StepRecord};
 use crate::core::event::EventKind;
 use crate::core::instant::{Monotonic, Now, Timestamp};
+use crate::core::name::Name;
 use crate::core::run::{Reason, RunEvent, RunId, RunStatus, Source, transition};
 
 impl Scheduler {
@@ -69,6 +70,7 @@ impl Scheduler {
             Evidence::NeverStarted => self.consider(id, now, fx),
             Evidence::Started { found, steps } => {
                 let asked_at = old.ending.map(|ending| ending.at);
+                self.take_hold_of_worker(id, old.pool);
                 self.adopt(id, job, Remains { found: &found, steps: &steps, asked_at }, now, fx);
             }
             Evidence::Unknown(reason) => self.gone(id, job, reason, now, fx),
@@ -97,7 +99,6 @@ impl Scheduler {
     fn adopt(&mut self, id: RunId, job: JobId, remains: Remains<'_>, now: Now, fx: &mut Effects) {
         let Remains { found, steps, asked_at } = remains;
         self.take_hold_of_instance(id, job);
-        self.take_hold_of_worker(id);
         let wanted = !self.slot(job).removed;
         let Some(run) = self.runs.get_mut(&id) else { return };
         run.stage = Stand::Alive;
@@ -109,6 +110,17 @@ impl Scheduler {
         let limit = run.job.policy.timeout.map(|limit| begun.1.plus(limit));
         let resumed = resume(run, &self.settings.hooks, found, steps, wanted, now);
         if run.status != RunStatus::Running {
+            if run.attempt > 1 {
+                // What the record says of the attempt before, such as that it was to end, is not of this one.
+                fx.commit(Change::Retrying {
+                    run: id,
+                    attempt: run.attempt - 1,
+                    retry_at: now.wall,
+                    reason: Reason::EndUnseen,
+                    detail: None,
+                    exit: None,
+                });
+            }
             if let Ok(status) = transition(run.status, RunEvent::Start) {
                 run.status = status;
             }
@@ -188,10 +200,11 @@ impl Scheduler {
         self.slot_mut(job).more_mut().active += 1;
     }
 
-    /// Counts a run that is alive for its pool, also over the pool's limit.
-    fn take_hold_of_worker(&mut self, id: RunId) {
+    /// Counts a run that is alive for the pool it was started in, also over the pool's limit and where its job has
+    /// left the set.
+    fn take_hold_of_worker(&mut self, id: RunId, pool: Option<Name>) {
         let Some(run) = self.runs.get_mut(&id) else { return };
-        let Some(key) = run.job.policy.pool.clone().map(PoolKey::Named) else { return };
+        let Some(key) = pool.or_else(|| run.job.policy.pool.clone()).map(PoolKey::Named) else { return };
         if let Some(pool) = self.pools.get_mut(&key) {
             pool.busy += 1;
             run.worker = Some(key);

@@ -38,17 +38,23 @@ impl Scheduler {
             return;
         };
         for place in stage.places.clone() {
-            progress.children.push(Child {
-                place,
-                position: progress.begun,
-                process: None,
-                started: None,
-                output_offset: None,
-                dying: Dying::No,
-                time_limit: None,
-            });
-            progress.begun += 1;
+            progress.expect(place);
             fx.push(Effect::Spawn { run: id, place });
+        }
+    }
+
+    /// Passes over the first closing hook, whose end nobody saw if it was started.
+    pub(super) fn pass_over_hook(&mut self, id: RunId, now: Now, fx: &mut Effects) {
+        let Some(progress) = self.runs.get_mut(&id).and_then(|run| run.progress.as_mut()) else { return };
+        let Some(stage) = progress.stages.get(progress.index).cloned() else {
+            self.start_stage(id, now, fx);
+            return;
+        };
+        for place in &stage.places {
+            progress.expect(*place);
+        }
+        for place in stage.places {
+            self.command_vanished(id, place, now, fx);
         }
     }
 

@@ -39,9 +39,21 @@ impl Scheduler {
             self.rewind(id, by, now);
         }
         self.heartbeat = now.wall;
+        self.ask_for_the_future(now, fx);
+    }
+
+    fn ask_for_the_future(&mut self, now: Now, fx: &mut Effects) {
         self.back_to = if self.unread_gaps == 0 { now.wall } else { self.back_to.min(now.wall) };
         self.unread_gaps += 1;
         fx.push(Effect::FindFutureGaps { after: now.wall });
+    }
+
+    /// A job begins anew that may have been in the set before: while it was not, the clock may have been set back,
+    /// and rows of it that lie in the future would take its fire times. One question does for all that come now.
+    pub(super) fn look_for_rows_ahead(&mut self, now: Now, fx: &mut Effects) {
+        if self.unread_gaps == 0 {
+            self.ask_for_the_future(now, fx);
+        }
     }
 
     fn rewind(&mut self, id: JobId, by: Duration, now: Now) {

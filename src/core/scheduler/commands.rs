@@ -137,6 +137,7 @@ impl Scheduler {
         fx.event(job_event(now, EventKind::JobResumed, name));
         self.find_next(id);
         self.arm(id);
+        self.arm_overdue(id);
         Answer::Done
     }
 

@@ -159,7 +159,13 @@ impl Scheduler {
         let Some(all) = count(before(first), now.wall) else { return };
         let oldest_in_grace = match job.policy.grace {
             Grace::Unlimited => first,
-            Grace::For(limit) => now.wall.minus(limit.max(policy::ON_TIME)),
+            Grace::For(limit) => {
+                let bound = now.wall.minus(limit.max(policy::ON_TIME));
+                // A delay ends before the next fire time: of those before the bound only the last may be due after.
+                let last = count(before(first), before(bound)).map(|late| late.last);
+                let last = last.filter(|at| at.plus(self.jitter_of(self.slot(id), *at)) >= bound);
+                last.unwrap_or(bound)
+            }
             Grace::UntilNext if job.policy.coalesce => first,
             Grace::UntilNext => all.last,
         };
@@ -286,6 +292,7 @@ impl Scheduler {
             coalesced,
             note,
             priority: run.priority,
+            pool: run.job.policy.pool.clone(),
             args: run.args.clone(),
             forced: run.forced,
         }));

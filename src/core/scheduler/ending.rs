@@ -2,8 +2,8 @@
 
 use super::io::{Effect, Effects};
 use super::live::{Cause, Dying, Ending};
-use super::{MonoTimer, Scheduler};
-use crate::core::change::Change;
+use super::{MonoTimer, Scheduler, plan};
+use crate::core::change::{Change, StepRecord};
 use crate::core::instant::{Monotonic, Now};
 use crate::core::run::{Reason, RunId, RunStatus};
 
@@ -88,16 +88,29 @@ impl Scheduler {
         }
     }
 
-    /// One command has used up its time.
+    /// One command has used up its time. That is written down: should nobody see how it ends, that is how.
     pub(super) fn command_limit_reached(&mut self, id: RunId, position: u32, now: Now, fx: &mut Effects) {
         let Some(run) = self.runs.get_mut(&id) else { return };
-        let policy = run.job.policy.clone();
+        let (job, attempt) = (run.job.clone(), run.attempt);
+        let policy = job.policy.clone();
         let kill_at = now.mono.plus(policy.kill_after);
         let Some(progress) = run.progress.as_mut() else { return };
         let child = progress.children.iter_mut().find(|child| child.position == position);
         let Some(child) = child.filter(|child| child.dying == Dying::No) else { return };
         child.dying = Dying::Asked { kill_at, cause: Cause::TimeLimit };
         self.mono_timers.arm(kill_at, MonoTimer::Kill(id, position));
+        let step = StepRecord {
+            attempt,
+            position,
+            name: plan::name(&job, child.place),
+            status: RunStatus::TimedOut,
+            started_at: child.started.map(|(wall, _)| wall),
+            duration: None,
+            exit: None,
+            output_offset: child.output_offset,
+            detail: None,
+        };
+        fx.commit(Change::Step { run: id, step });
         if let Some(process) = child.process {
             let signal = policy.stop_signal;
             fx.push(Effect::Signal { run: id, place: child.place, process, signal });

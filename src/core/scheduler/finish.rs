@@ -23,7 +23,11 @@ impl Scheduler {
         progress.stages = plan::closing(&run.job, &self.settings.hooks, success);
         progress.index = 0;
         progress.verdict = Some(verdict);
-        self.start_stage(id, now, fx);
+        if std::mem::take(&mut progress.hook_may_have_run) {
+            self.pass_over_hook(id, now, fx);
+        } else {
+            self.start_stage(id, now, fx);
+        }
     }
 
     fn tries_again(&self, id: RunId, verdict: &Verdict) -> bool {
@@ -265,6 +269,8 @@ impl Scheduler {
     /// A job has not succeeded for longer than it should; said once until it succeeds again.
     pub(super) fn overdue(&mut self, id: JobId, now: Now, fx: &mut Effects) {
         let slot = self.slot_mut(id);
+        // The alarm has rung: whoever arms it again is not to take it for armed.
+        slot.more_mut().overdue_at = None;
         if slot.removed || slot.pause().is_some() {
             return;
         }

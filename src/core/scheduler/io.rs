@@ -90,6 +90,8 @@ pub struct Unfinished {
     pub retry_at: Option<Timestamp>,
     /// Its priority.
     pub priority: i32,
+    /// The pool of which it takes a worker, where that is on record.
+    pub pool: Option<Name>,
     /// Extra arguments of a manual request.
     pub args: Vec<String>,
     /// True: it goes past the instance limit.

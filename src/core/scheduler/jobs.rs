@@ -62,9 +62,18 @@ impl Scheduler {
         let known = memory.cursor.filter(|_| memory.trigger.as_deref() == Some(trigger.as_str()));
         let (cursor, anchor) = match known {
             Some(cursor) => (cursor, memory.anchor.unwrap_or(cursor)),
-            None => self.track(&job, trigger, now, fx),
+            None => {
+                if matches!(job.firing, Firing::Clock(_)) {
+                    self.look_for_rows_ahead(now, fx);
+                }
+                self.track(&job, trigger, now, fx)
+            }
         };
         let mut slot = Slot::new(job.clone(), cursor, anchor);
+        let mut satisfied = memory.satisfied;
+        if known.is_none() {
+            forget_dependencies(&job.name, &mut satisfied, fx);
+        }
         let pause = match memory.cursor {
             None if job.paused => {
                 let pause = Pause { at: now.wall, until: None, reason: None };
@@ -75,10 +84,10 @@ impl Scheduler {
         };
         let remembers =
             memory.last_success.is_some() || memory.well.is_some() || memory.overdue_since.is_some();
-        if pause.is_some() || !memory.satisfied.is_empty() || remembers {
+        if pause.is_some() || !satisfied.is_empty() || remembers {
             let more = slot.more_mut();
             more.pause = pause;
-            more.satisfied = memory.satisfied;
+            more.satisfied = satisfied;
             more.last_success = memory.last_success;
             more.well = memory.well;
             more.overdue_since = memory.overdue_since;
@@ -138,11 +147,13 @@ impl Scheduler {
             slot.cursor = cursor;
             slot.anchor = anchor;
             slot.next = None;
-            slot.more_mut().satisfied.clear();
+            forget_dependencies(&job.name, &mut slot.more_mut().satisfied, fx);
             self.skip_this_boot(id, fx);
         }
         if retimed || old.enabled != job.enabled || old.firing != job.firing {
-            if job.enabled && !old.enabled && !retimed {
+            // What has fallen due by the zone's old rules has its outcome; the new ones count from now on.
+            let decided = self.slot(id).next.is_none_or(|next| next > now.wall);
+            if job.enabled && !retimed && (!old.enabled || decided) {
                 self.pass_over(id, now, fx);
             }
             self.find_next(id);
@@ -347,6 +358,14 @@ impl Scheduler {
         if matches!(job.firing, Firing::Startup) {
             fx.commit(Change::StartupBoot { job: job.name.clone(), boot_id: self.boot_id.clone() });
         }
+    }
+}
+
+/// Forgets what a job has waited for by another trigger, also in the store: a restart must not bring it back.
+fn forget_dependencies(job: &Name, satisfied: &mut Vec<Name>, fx: &mut Effects) {
+    if !satisfied.is_empty() {
+        satisfied.clear();
+        fx.commit(Change::Satisfied { job: job.clone(), dependencies: Vec::new() });
     }
 }
 

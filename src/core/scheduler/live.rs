@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::plan::{Place, Stage, StageKind};
+use super::plan::{self, Place, Stage, StageKind};
 use crate::core::change::Pause;
 use crate::core::instant::{Monotonic, Timestamp};
 use crate::core::job::{Hooks, Job};
@@ -172,6 +172,8 @@ pub(super) struct Progress {
     pub(super) exit: Option<Exit>,
     pub(super) result: Option<String>,
     pub(super) time_limit: Option<Monotonic>,
+    /// True: an earlier daemon may have started the first closing hook; it is not run twice.
+    pub(super) hook_may_have_run: bool,
 }
 
 impl LiveRun {
@@ -191,7 +193,11 @@ impl LiveRun {
     pub(super) fn itemises(&self, stages: &[Stage], global: &Hooks) -> bool {
         let hooks = !self.job.policy.hooks.is_empty() || !global.is_empty();
         let commands: usize = stages.iter().map(|stage| stage.places.len()).sum();
-        hooks || commands > 1 || self.attempts > 1
+        // That the time of a command was over is written down with the command.
+        let limited = |stage: &Stage| {
+            stage.places.iter().any(|place| plan::timeout(&self.job, stage, *place).is_some())
+        };
+        hooks || commands > 1 || self.attempts > 1 || stages.iter().any(limited)
     }
 }
 
@@ -209,7 +215,22 @@ impl Progress {
             exit: None,
             result: None,
             time_limit,
+            hook_may_have_run: false,
         }
+    }
+
+    /// Counts a command among those that are to be waited for.
+    pub(super) fn expect(&mut self, place: Place) {
+        self.children.push(Child {
+            place,
+            position: self.begun,
+            process: None,
+            started: None,
+            output_offset: None,
+            dying: Dying::No,
+            time_limit: None,
+        });
+        self.begun += 1;
     }
 
     /// Says whether a failure has happened by which the commands beside it are to end too.

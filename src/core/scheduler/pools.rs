@@ -66,12 +66,19 @@ impl Scheduler {
         }
     }
 
-    /// Gives back the worker of a run.
+    /// Gives back the worker of a run, to whoever waits for one.
     pub(super) fn release_worker(&mut self, id: RunId, now: Now, fx: &mut Effects) {
-        let Some(key) = self.runs.get_mut(&id).and_then(|run| run.worker.take()) else { return };
+        if let Some(key) = self.give_back_worker(id) {
+            self.drain_pool(&key, now, fx);
+        }
+    }
+
+    /// Takes the worker of a run back and says of which pool it is; nobody gets it yet.
+    pub(super) fn give_back_worker(&mut self, id: RunId) -> Option<PoolKey> {
+        let key = self.runs.get_mut(&id)?.worker.take()?;
         if let Some(pool) = self.pools.get_mut(&key) {
             pool.busy = pool.busy.saturating_sub(1);
         }
-        self.drain_pool(&key, now, fx);
+        Some(key)
     }
 }

@@ -6,7 +6,7 @@
 
 use super::attempt::exit_words;
 use super::io::{Found, FoundCommand};
-use super::live::{Child, Dying, Failure, LiveRun, Progress, Verdict};
+use super::live::{Cause, Child, Dying, Failure, LiveRun, Progress, Verdict};
 use super::plan::{self, HookKind, Place, Stage, StageKind};
 use crate::core::change::StepRecord;
 use crate::core::instant::{Monotonic, Now};
@@ -44,6 +44,8 @@ struct Scene<'a> {
     run: &'a LiveRun,
     global: &'a Hooks,
     sights: Vec<(Place, Sight<'a>)>,
+    /// Names of commands that were asked to end because their time was over, and whose end is not on record.
+    overrun: Vec<&'a str>,
     wanted: bool,
     now: Now,
 }
@@ -59,8 +61,10 @@ pub(super) fn resume(
 ) -> Resumed {
     let opening = plan::opening(&run.job, global);
     let itemised = run.itemises(&opening, global);
-    let scene = sights(&run.job, global, &opening, found, steps)
-        .map(|sights| Scene { run, global, sights, wanted, now })
+    let (overrun, steps): (Vec<_>, Vec<_>) = steps.iter().partition(|step| has_overrun(step));
+    let overrun: Vec<&str> = overrun.into_iter().map(|step| step.name.as_str()).collect();
+    let scene = sights(&run.job, global, &opening, found, &steps)
+        .map(|sights| Scene { run, global, sights, overrun: overrun.clone(), wanted, now })
         .filter(|scene| scene.agrees_with(&opening));
     match scene {
         Some(scene) => scene.walk(Progress::new(opening, itemised, None)),
@@ -72,7 +76,7 @@ pub(super) fn resume(
             let places: Vec<Place> = (known..).map(Place::Step).take(found.len()).collect();
             let stage = plan::orphaned(places.clone());
             let sights = places.into_iter().zip(found.iter().map(Sight::Found)).collect();
-            let scene = Scene { run, global, sights, wanted, now };
+            let scene = Scene { run, global, sights, overrun, wanted, now };
             let mut progress = Progress::new(vec![stage], itemised, None);
             progress.begun = steps.iter().map(|step| step.position + 1).max().unwrap_or(0);
             scene.within(progress, Vec::new())
@@ -86,7 +90,7 @@ fn sights<'a>(
     global: &Hooks,
     opening: &[Stage],
     found: &'a [Found],
-    steps: &'a [StepRecord],
+    steps: &[&'a StepRecord],
 ) -> Option<Vec<(Place, Sight<'a>)>> {
     let closing = [true, false].into_iter().flat_map(|success| plan::closing(job, global, Some(success)));
     let stages = opening.iter().cloned().chain(closing);
@@ -96,7 +100,7 @@ fn sights<'a>(
     let named = |sights: &[(Place, Sight<'a>)], name: &str| {
         places.iter().copied().find(|place| free(sights, *place) && plan::name(job, *place) == name)
     };
-    for step in steps {
+    for step in steps.iter().copied() {
         // A step may bear the name of a hook: where the position agrees it is meant.
         let there = places.get(step.position as usize).copied();
         let there = there.filter(|place| free(&sights, *place) && plan::name(job, *place) == step.name);
@@ -204,7 +208,10 @@ impl<'a> Scene<'a> {
                     known = true;
                     ended.push((*place, Some(exit)));
                 }
-                None => ended.push((*place, None)),
+                None => {
+                    known |= self.has_overrun(*place);
+                    ended.push((*place, None));
+                }
             }
             progress.children.push(self.child(&stage, *place, position, found));
         }
@@ -225,15 +232,29 @@ impl<'a> Scene<'a> {
             (self.now.wall.minus(age), Monotonic::from_duration(mono))
         });
         let limit = plan::timeout(&self.run.job, stage, place);
+        let process = found.filter(|found| found.exit.is_none()).map(|found| found.process);
+        let overrun = self.has_overrun(place);
+        // What lives is asked once more: its limit rings at once.
+        let dying = match process {
+            None if overrun => Dying::Killed { cause: Cause::TimeLimit },
+            None | Some(_) => Dying::No,
+        };
+        let over = overrun.then_some(self.now.mono);
         Child {
             place,
             position,
-            process: found.filter(|found| found.exit.is_none()).map(|found| found.process),
+            process,
             started,
             output_offset: None,
-            dying: Dying::No,
-            time_limit: limit.zip(started).map(|(limit, (_, mono))| mono.plus(limit)),
+            dying,
+            time_limit: over.or(limit.zip(started).map(|(limit, (_, mono))| mono.plus(limit))),
         }
+    }
+
+    /// Says whether a command was asked to end because its time was over.
+    fn has_overrun(&self, place: Place) -> bool {
+        let name = plan::name(&self.run.job, place);
+        self.overrun.contains(&name.as_str())
     }
 
     /// Makes the progress of an attempt whose work is over and whose closing hooks run.
@@ -257,6 +278,7 @@ impl<'a> Scene<'a> {
             Some(_) | None => progress.verdict_of(None),
         };
         if hint.is_none() && reads && verdict == Verdict::Succeeded {
+            progress.hook_may_have_run = true;
             return Resumed::WorkOver(progress);
         }
         let again = self.run.tries_again(&verdict, self.wanted);
@@ -340,6 +362,11 @@ impl<'a> Scene<'a> {
             detail: Some("nobody saw how it ended, but the next command was started".to_owned()),
         }
     }
+}
+
+/// Says whether a record is of a command that was asked to end because its time was over, and not of its end.
+fn has_overrun(step: &StepRecord) -> bool {
+    step.status == RunStatus::TimedOut && step.duration.is_none() && step.exit.is_none()
 }
 
 /// Reads the failure back out of a record.

@@ -181,7 +181,16 @@ impl Scheduler {
 
     /// Drops a run from memory and lets the next ones have what it held.
     pub(super) fn forget(&mut self, id: RunId, now: Now, fx: &mut Effects) {
-        self.release_worker(id, now, fx);
+        let freed = self.give_back_worker(id);
+        self.leave_job(id, now, fx);
+        // Not before: a run of the same job that has waited for this one's end competes for the worker too.
+        if let Some(key) = freed {
+            self.drain_pool(&key, now, fx);
+        }
+    }
+
+    /// Drops a run from memory and gives its instance to the next one of its job.
+    fn leave_job(&mut self, id: RunId, now: Now, fx: &mut Effects) {
         let Some(run) = self.runs.remove(&id) else { return };
         self.wall_timers.disarm(run.due_at, WallTimer::RunDue(id));
         if run.stage == Stand::Worker {

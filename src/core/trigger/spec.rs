@@ -43,8 +43,11 @@ impl Firing {
 impl Schedule {
     fn spec(&self) -> String {
         let mut text = self.trigger.spec();
-        text.push_str(" in ");
-        text.push_str(self.zone.name());
+        // An interval is the same everywhere: another zone is no other trigger.
+        if !matches!(self.trigger, Trigger::Every(_)) {
+            text.push_str(" in ");
+            text.push_str(self.zone.name());
+        }
         for (word, bound) in [(" from ", self.start), (" until ", self.end)] {
             if let Some(at) = bound {
                 text.push_str(word);

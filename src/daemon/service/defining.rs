@@ -21,6 +21,7 @@ use crate::process;
 use crate::protocol::error::ServiceError;
 use crate::protocol::views::DiagnosticView;
 use crate::protocol::{reply, request};
+use crate::zoneinfo;
 
 /// Says whether a job is due once, at an instant that has passed.
 fn has_passed(job: &Job, now: Now) -> bool {
@@ -202,7 +203,7 @@ impl EventLoop {
         self.supervisor.reloading();
         let before: HashMap<Name, Arc<Job>> =
             self.scheduler.jobs().map(|job| (job.job.name.clone(), job.job)).collect();
-        let outcome = self.service.catalogue.reload();
+        let outcome = self.service.catalogue.reload(Arc::from(zoneinfo::source()));
         self.supervisor.ready();
         match outcome {
             Ok(()) => {}

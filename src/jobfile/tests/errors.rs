@@ -335,3 +335,25 @@ fn a_report_shows_line_caret_and_hint() {
     assert!(render(&found, true).contains('\u{1b}'));
     assert_eq!(render(&[], false), "");
 }
+
+#[test]
+fn values_of_env_are_in_no_error() {
+    for text in [
+        "[jobs.a]\nevery = \"1h\"\ncommand = \"x\"\n[jobs.a.env]\nTOKEN = hunter2\n",
+        "[jobs.a]\nevery = \"1h\"\ncommand = \"x\"\nenv = { TOKEN = hunter2 }\n",
+        "[jobs.a]\nevery = \"1h\"\ncommand = \"x\"\nenv.TOKEN = \"hunter2\n",
+        "[jobs.a]\nevery = \"1h\"\ncommand = \"x\"\nenv.TOKEN = \"hunter2\" hunter2\n",
+        "[jobs.a]\nevery = \"1h\"\ncommand = \"x\"\nenv.TOKEN = '''a\nhunter2\n''' hunter2\n",
+        "[jobs.a]\nevery = \"1h\"\ncommand = \"x\"\nenv = [\"hunter2\"]\n",
+        "[defaults.env]\nTOKEN = [\"hunter2\"]\n",
+        "[defaults.env]\nhunter2\n",
+        "[defaults]\nenv = {\n TOKEN = hunter2,\n}\n",
+    ] {
+        let found = refused(text);
+        assert!(!found.is_empty(), "{text}");
+        for one in &found {
+            let said = format!("{one} {one:?} {}", render(std::slice::from_ref(one), false));
+            assert!(!said.contains("hunter2"), "{text}: {said}");
+        }
+    }
+}

@@ -13,3 +13,6 @@ CREATE TABLE pruned (
     closed INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (job, first_fire_time)
 ) STRICT, WITHOUT ROWID;
+
+-- The pool of which a run takes a worker: it counts there also once its job has left the set.
+ALTER TABLE runs ADD COLUMN pool TEXT;

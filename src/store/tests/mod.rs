@@ -56,6 +56,7 @@ fn claim_of(run: u64, job: &str, secs: i64) -> Claim {
         coalesced: 0,
         note: None,
         priority: 0,
+        pool: None,
         args: Vec::new(),
         forced: false,
     }

@@ -8,7 +8,7 @@ mod jobs;
 mod overlap;
 mod runs;
 mod scheduler;
-mod support;
+pub(crate) mod support;
 mod triggers;
 
 use std::collections::BTreeSet;
@@ -374,7 +374,7 @@ fn every_feature_has_tests_of_these_names() {
 }
 
 /// Collects the names of the tests below a directory: functions right after an attribute of tests.
-fn collect(directory: &Path, found: &mut BTreeSet<String>) {
+pub(crate) fn collect(directory: &Path, found: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(directory).expect("the source can be read") {
         let path = entry.expect("the source can be read").path();
         if path.is_dir() {

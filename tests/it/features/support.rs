@@ -12,35 +12,35 @@ use serde_json::Value;
 use crate::harness::{Lines, PATIENCE, Sandbox, wait_for};
 
 /// Makes a sandbox whose jobs run in its root.
-pub(super) fn sandbox(text: &str) -> Sandbox {
+pub(crate) fn sandbox(text: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     write_jobs(&sandbox, text);
     sandbox
 }
 
 /// Writes the job file; jobs run in the root of the sandbox.
-pub(super) fn write_jobs(sandbox: &Sandbox, text: &str) {
+pub(crate) fn write_jobs(sandbox: &Sandbox, text: &str) {
     sandbox.write("jobs.toml", &format!("[defaults]\ncwd = \".\"\n{text}"));
 }
 
 /// A named pipe in the root of a sandbox, which neither side waits to open.
-pub(super) struct Pipe(File);
+pub(crate) struct Pipe(File);
 
 impl Pipe {
     /// Makes one.
-    pub(super) fn new(sandbox: &Sandbox, name: &str) -> Self {
+    pub(crate) fn new(sandbox: &Sandbox, name: &str) -> Self {
         let path = sandbox.path(name);
         mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a named pipe can be made");
         Pipe(File::options().read(true).write(true).open(path).expect("the pipe can be opened"))
     }
 
     /// Lets one command go on that waits with `read`, and tells it a word.
-    pub(super) fn tell(&mut self, word: &str) {
+    pub(crate) fn tell(&mut self, word: &str) {
         writeln!(self.0, "{word}").expect("the pipe has room");
     }
 
     /// Waits for a line of a command.
-    pub(super) fn hear(&mut self) -> String {
+    pub(crate) fn hear(&mut self) -> String {
         let mut line = Vec::new();
         let mut byte = [0];
         loop {
@@ -55,21 +55,21 @@ impl Pipe {
 }
 
 /// Every event since the store was made, as they come.
-pub(super) struct Diary {
+pub(crate) struct Diary {
     lines: Lines,
     /// What was read so far, `JOB EVENT` each; without a job the event alone.
-    pub(super) seen: Vec<String>,
+    pub(crate) seen: Vec<String>,
 }
 
 impl Diary {
     /// Begins to read the events of some jobs, or all of them.
-    pub(super) fn of(sandbox: &Sandbox, jobs: &[&str]) -> Self {
+    pub(crate) fn of(sandbox: &Sandbox, jobs: &[&str]) -> Self {
         let args = ["events", "-f", "--after", "0", "--json"].into_iter().chain(jobs.iter().copied());
         Diary { lines: sandbox.follow(args), seen: Vec::new() }
     }
 
     /// Waits for the next event and returns it.
-    pub(super) fn next(&mut self) -> Value {
+    pub(crate) fn next(&mut self) -> Value {
         let line = self.lines.next().unwrap_or_else(|| panic!("no event after {:?}", self.seen));
         let event: Value = serde_json::from_str(&line).expect("one object a line");
         self.seen.push(short(&event));
@@ -77,7 +77,7 @@ impl Diary {
     }
 
     /// Waits for the next event of that kind, `JOB EVENT`, and returns it.
-    pub(super) fn until(&mut self, wanted: &str) -> Value {
+    pub(crate) fn until(&mut self, wanted: &str) -> Value {
         loop {
             let event = self.next();
             if short(&event) == wanted {
@@ -88,19 +88,19 @@ impl Diary {
 }
 
 /// Names an event and its job.
-pub(super) fn short(event: &Value) -> String {
+pub(crate) fn short(event: &Value) -> String {
     let name = event["event"].as_str().expect("a name");
     event["job"].as_str().map_or_else(|| name.to_owned(), |job| format!("{job} {name}"))
 }
 
 /// Returns every event so far, oldest first.
-pub(super) fn events(sandbox: &Sandbox) -> Vec<Value> {
+pub(crate) fn events(sandbox: &Sandbox) -> Vec<Value> {
     let text = sandbox.ok(["events", "--json", "--limit", "100000"]);
     text.lines().map(|line| serde_json::from_str(line).expect("one object a line")).collect()
 }
 
 /// Returns the rows of a job, oldest first.
-pub(super) fn rows(sandbox: &Sandbox, job: &str) -> Vec<Value> {
+pub(crate) fn rows(sandbox: &Sandbox, job: &str) -> Vec<Value> {
     let mut rows = match sandbox.json(["history", job, "--json", "--limit", "100000"]) {
         Value::Array(rows) => rows,
         other => panic!("{other}"),
@@ -110,7 +110,7 @@ pub(super) fn rows(sandbox: &Sandbox, job: &str) -> Vec<Value> {
 }
 
 /// Returns status and reason of each row, oldest first.
-pub(super) fn outcomes(sandbox: &Sandbox, job: &str) -> Vec<String> {
+pub(crate) fn outcomes(sandbox: &Sandbox, job: &str) -> Vec<String> {
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     rows(sandbox, job)
         .iter()
@@ -119,7 +119,7 @@ pub(super) fn outcomes(sandbox: &Sandbox, job: &str) -> Vec<String> {
 }
 
 /// Returns each command of a row: name, status, and code or signal.
-pub(super) fn steps(row: &Value) -> Vec<String> {
+pub(crate) fn steps(row: &Value) -> Vec<String> {
     let steps = row["steps"].as_array().expect("a list");
     let end = |step: &Value| match (&step["exit_code"], &step["signal"]) {
         (Value::Null, Value::String(signal)) => signal.clone(),
@@ -133,22 +133,22 @@ pub(super) fn steps(row: &Value) -> Vec<String> {
 }
 
 /// Reads an instant.
-pub(super) fn instant(value: &Value) -> chrono::DateTime<chrono::FixedOffset> {
+pub(crate) fn instant(value: &Value) -> chrono::DateTime<chrono::FixedOffset> {
     chrono::DateTime::parse_from_rfc3339(value.as_str().expect("an instant")).expect("RFC 3339")
 }
 
 /// Starts a run and returns its number.
-pub(super) fn run_now<const N: usize>(sandbox: &Sandbox, args: [&str; N]) -> String {
+pub(crate) fn run_now<const N: usize>(sandbox: &Sandbox, args: [&str; N]) -> String {
     sandbox.ok(["run-now", "--quiet"].into_iter().chain(args)).trim().to_owned()
 }
 
 /// Runs a job and waits for its end.
-pub(super) fn run_to_end(sandbox: &Sandbox, job: &str) -> Output {
+pub(crate) fn run_to_end(sandbox: &Sandbox, job: &str) -> Output {
     sandbox.output(["run-now", job, "--wait"])
 }
 
 /// Asks until the answer is yes. Only for what nothing tells of.
-pub(super) fn eventually(what: &str, mut asked: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut asked: impl FnMut() -> bool) {
     let began = Instant::now();
     while !asked() {
         assert!(began.elapsed() < PATIENCE, "{what}");

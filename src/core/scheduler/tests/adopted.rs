@@ -7,7 +7,7 @@ use crate::core::change::{Change, Finish, StepRecord};
 use crate::core::job::{Command as JobCommand, Job, OnLost, Policy, Step, StepBody, Work};
 use crate::core::run::{Exit, ProcessMark, Reason, RunId, RunStatus, Source};
 use crate::core::scheduler::{
-    Evidence, Found, FoundCommand, HookKind, HookOwner, LeftEnding, Place, Unfinished,
+    Evidence, Found, FoundCommand, HookKind, HookOwner, Input, LeftEnding, Place, Unfinished,
 };
 
 const RUN: RunId = RunId(7);
@@ -76,8 +76,19 @@ fn adopt_ending(
     found: Vec<Found>,
     records: Vec<StepRecord>,
 ) -> World {
+    adopt_of(vec![job], attempt, ending, found, records)
+}
+
+/// The same, with any job set; the run was started in the pool "io".
+fn adopt_of(
+    jobs: Vec<Job>,
+    attempt: u32,
+    ending: Option<LeftEnding>,
+    found: Vec<Found>,
+    records: Vec<StepRecord>,
+) -> World {
     let at = NOON.minus(AGO);
-    let mut world = World::boot(vec![job], |boot| {
+    let mut world = World::boot(jobs, |boot| {
         boot.memory.insert(name("a"), memory(at, &cron("30 * * * *")));
         boot.pools = vec![pool("io", 1)];
         boot.next_run = 8;
@@ -93,6 +104,7 @@ fn adopt_ending(
             started_at: Some(at),
             retry_at: None,
             priority: 0,
+            pool: Some(name("io")),
             args: Vec::new(),
             forced: false,
             ending,
@@ -362,6 +374,17 @@ fn p3_an_adopted_run_keeps_its_worker() {
 }
 
 #[test]
+fn p3_an_adopted_run_whose_job_has_gone_keeps_its_worker() {
+    let other = job("b", cron("30 * * * *"), |policy| policy.pool = Some(name("io")));
+    let mut world = adopt_of(vec![other], 1, None, vec![alive(1, "command")], Vec::new());
+    world.pass(HOUR);
+    assert_eq!(world.alive.len(), 1, "b waits for the worker");
+    world.end(OK);
+    assert_eq!(world.alive.len(), 1);
+    assert_ne!(world.alive[0].0, RUN);
+}
+
+#[test]
 fn p3_an_adopted_startup_run_is_not_joined_by_another() {
     use crate::core::job::StartupScope;
     use crate::core::trigger::Firing;
@@ -426,4 +449,57 @@ fn p4_a_run_that_was_ended_comes_to_its_end_also_where_its_definition_is_gone() 
     let world = adopt_ending(with(steps(&["other"]), |_| {}), 1, Some(ending), Vec::new(), records);
     assert_eq!(end(&world).status, RunStatus::TimedOut);
     assert!(world.scheduler.live_runs().next().is_none());
+}
+
+#[test]
+fn p4_a_closing_hook_that_may_have_run_is_not_run_again_for_a_job_whose_output_is_read() {
+    let hooks = |policy: &mut Policy| {
+        policy.output.json = true;
+        policy.hooks.on_success = vec![JobCommand::Shell("s".into())];
+        policy.hooks.after_run = vec![JobCommand::Shell("a".into())];
+    };
+    let job = with(Work::Command(JobCommand::Shell("true".into())), hooks);
+    let mut world = adopt(job, Vec::new(), vec![record(0, "command", OK)]);
+    assert!(world.alive.is_empty(), "its output is looked at once more");
+    world.handle(Input::Output { run: RUN, result: Ok(Some("{}".to_owned())) });
+    assert_eq!(places(&world), [Place::Hook(HookKind::AfterRun, HookOwner::Job, 0)]);
+    assert_eq!(written(&world), [(1, "on_success 1".to_owned(), RunStatus::Lost)]);
+    world.end(OK);
+    assert_eq!((end(&world).status, end(&world).result.as_deref()), (RunStatus::Succeeded, Some("{}")));
+}
+
+/// A run of two steps, the second of which had been asked to end because its time was over.
+fn overrun(found: Vec<Found>) -> World {
+    let limited = Step { timeout: Some(SECOND * 30), ..step("two") };
+    let job = with(Work::Steps([step("one"), limited].into()), |_| {});
+    let asked =
+        StepRecord { status: RunStatus::TimedOut, duration: None, exit: None, ..record(1, "two", OK) };
+    adopt(job, found, vec![record(0, "one", OK), asked])
+}
+
+#[test]
+fn p3_a_step_whose_time_was_over_has_timed_out_however_it_ends() {
+    let mut world = overrun(vec![alive(1, "two")]);
+    assert_eq!(world.signals, [(RUN, 15)], "it is asked once more");
+    world.end(Exit::Code(0));
+    assert_eq!((end(&world).status, end(&world).exit), (RunStatus::TimedOut, Some(OK)));
+    assert_eq!(written(&world).last(), Some(&(1, "two".to_owned(), RunStatus::TimedOut)));
+}
+
+#[test]
+fn p4_a_step_whose_time_was_over_and_that_ended_unseen_has_timed_out() {
+    let world = overrun(Vec::new());
+    assert_eq!((end(&world).status, end(&world).reason), (RunStatus::TimedOut, Some(Reason::Timeout)));
+    let world = overrun(vec![ended("two", Exit::Signal(15))]);
+    assert_eq!((end(&world).status, end(&world).exit), (RunStatus::TimedOut, Some(Exit::Signal(15))));
+}
+
+#[test]
+fn p3_that_the_time_of_a_step_is_over_is_written_down_at_once() {
+    let limited = Step { timeout: Some(SECOND * 30), ..step("one") };
+    let mut world = World::new(vec![with(Work::Steps([limited].into()), |_| {})]);
+    world.pass(HOUR / 2 + SECOND * 31);
+    assert_eq!(world.signals.len(), 1);
+    assert_eq!(written(&world), [(0, "one".to_owned(), RunStatus::TimedOut)]);
+    assert!(world.ends().is_empty());
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::{HOUR, MINUTE, NOON, SECOND, World, clock, cron, job, memory, name};
 use crate::core::instant::Timestamp;
 use crate::core::job::{Grace, Policy};
+use crate::core::policy::jitter;
 use crate::core::run::{Exit, Reason, RunStatus};
 use crate::core::scheduler::{Answer, Command, Input, JobState};
-use crate::core::trigger::{At, Trigger};
+use crate::core::trigger::{At, Firing, Schedule, Trigger};
 
 #[test]
 fn a_job_starts_at_its_fire_time_and_never_early() {
@@ -208,7 +209,7 @@ fn while_the_store_is_degraded_nothing_is_claimed_and_afterwards_grace_judges() 
 #[test]
 fn jitter_delays_the_start_and_keeps_the_nominal_time() {
     let mut firing = cron("* * * * *");
-    if let crate::core::trigger::Firing::Clock(schedule) = &mut firing {
+    if let Firing::Clock(schedule) = &mut firing {
         schedule.jitter = MINUTE * 5;
     }
     let mut world = World::new(vec![job("a", firing, |_| {})]);
@@ -222,4 +223,19 @@ fn jitter_delays_the_start_and_keeps_the_nominal_time() {
     assert!(times.len() >= 19, "no slot is skipped: {}", times.len());
     assert!(times.windows(2).all(|pair| pair[1].since(pair[0]) == MINUTE));
     assert!(world.gaps().is_empty());
+}
+
+#[test]
+fn a_fire_time_whose_delay_is_not_over_is_not_missed_with_those_before_it() {
+    let Firing::Clock(schedule) = cron("0 * * * *") else { panic!() };
+    let firing = Firing::Clock(Schedule { jitter: HOUR, ..schedule });
+    let late = job("a", firing, |policy| policy.grace = Grace::For(SECOND * 10));
+    let mut world = World::new(vec![late]);
+    let (fourteen, due_at) = (NOON.plus(HOUR * 2), jitter("a", NOON.plus(HOUR * 2), HOUR));
+    assert!(due_at > MINUTE, "the test wants one that is due a while after its fire time: {due_at:?}");
+    world.sleep(HOUR * 2 + MINUTE);
+    assert_eq!(world.gaps().iter().map(|gap| gap.count).collect::<Vec<_>>(), [1], "13:00 alone is too late");
+    assert_eq!(world.claims()[0].1, Some(fourteen));
+    world.pass(HOUR);
+    assert_eq!(world.alive.len(), 1);
 }

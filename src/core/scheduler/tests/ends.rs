@@ -1,6 +1,6 @@
 //! How runs end: exits, time limits, retries, steps, hooks, chains, stops.
 
-use super::{HOUR, MINUTE, SECOND, World, cron, job, name};
+use super::{HOUR, MINUTE, NOON, SECOND, World, cron, job, name};
 use crate::core::change::{Change, NoticeKind};
 use crate::core::job::{
     Command as JobCommand, Job, NotifyRule, NotifyWhen, Policy, RetryOn, Step, StepBody, Work,
@@ -517,4 +517,16 @@ fn an_overdue_job_raises_an_alarm_once() {
     })]);
     world.pass(HOUR * 100);
     assert_eq!(world.events(), ["job.overdue"]);
+}
+
+#[test]
+fn an_alarm_that_falls_due_during_a_pause_is_raised_after_it() {
+    let mut world = World::new(vec![job("a", cron("0 0 1 1 *"), |policy| {
+        policy.expect.success_within = Some(HOUR * 26);
+    })]);
+    world.ask(Command::Pause { job: name("a"), until: Some(NOON.plus(HOUR * 50)), reason: None });
+    world.pass(HOUR * 49);
+    assert_eq!(world.events(), ["job.paused"]);
+    world.pass(HOUR * 100);
+    assert_eq!(world.events(), ["job.paused", "job.resumed", "job.overdue"]);
 }

@@ -127,6 +127,28 @@ fn a_pool_of_one_runs_by_priority() {
 }
 
 #[test]
+fn the_next_run_of_the_job_that_has_ended_competes_for_its_worker() {
+    let in_pool = |text, cron, priority| {
+        job(text, cron, move |policy| {
+            policy.pool = Some(name("one"));
+            policy.priority = priority;
+            policy.on_busy = Some(OnBusy::Queue);
+        })
+    };
+    let jobs = vec![in_pool("a", super::cron("* * * * *"), 1), in_pool("b", super::cron("1 * * * *"), 0)];
+    let mut world = World::boot(jobs, |boot| boot.pools = vec![pool("one", 1)]);
+    world.pass(MINUTE * 2);
+    assert_eq!((world.alive.len(), world.claims().len()), (1, 3));
+    world.end(Exit::Code(0));
+    let alive = world.scheduler.run(world.alive[0].0).unwrap();
+    assert_eq!(
+        alive.job.name,
+        name("a"),
+        "it waited for an instance, and comes before the other for the worker"
+    );
+}
+
+#[test]
 fn waiting_in_a_pool_is_no_lateness() {
     let slow = |text| {
         job(text, cron("0 * * * *"), |policy| {

@@ -142,6 +142,28 @@ fn t9_rows_of_the_clock_are_cut_also_where_the_job_follows_it_no_longer() {
 }
 
 #[test]
+fn t9_a_job_that_comes_back_is_due_where_the_clock_comes_once_more() {
+    let job = || job("a", cron("* * * * *"), |_| {});
+    for add in [false, true] {
+        let mut world = World::new(vec![job()]);
+        hold(&mut world);
+        world.pass(HOUR);
+        reload(&mut world, Vec::new());
+        set(&mut world, false, HOUR / 2);
+        world.ask(Command::Release);
+        if add {
+            edit(&mut world, job())
+        } else {
+            reload(&mut world, vec![job()])
+        }
+        assert_eq!(gaps(&world), [(Reason::Held, NOON.plus(MINUTE), NOON.plus(HOUR / 2), 30)]);
+        world.pass(MINUTE);
+        assert_eq!(world.claims()[0].1, Some(NOON.plus(HOUR / 2 + MINUTE)));
+        assert_eq!(world.alive.len(), 1);
+    }
+}
+
+#[test]
 fn t9_a_job_that_waits_for_another_does_not_wait_for_the_clock() {
     let after = Firing::After(Box::new([Dependency { job: name("a"), on: DependencyOn::Any }]));
     let mut world = World::new(vec![job("a", cron("* * * * *"), |_| {}), job("b", after, |_| {})]);
@@ -284,6 +306,7 @@ fn left(status: RunStatus, evidence: Evidence) -> Unfinished {
         started_at: None,
         retry_at: None,
         priority: 0,
+        pool: None,
         args: Vec::new(),
         forced: false,
         ending: None,

@@ -45,6 +45,7 @@ fn left_ending(status: RunStatus, ending: Option<LeftEnding>, evidence: Evidence
             started_at: (status != RunStatus::Queued).then_some(fire_time),
             retry_at: (status == RunStatus::Retrying).then(|| NOON.plus(MINUTE)),
             priority: 0,
+            pool: None,
             args: Vec::new(),
             forced: false,
             ending,

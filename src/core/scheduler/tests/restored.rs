@@ -147,6 +147,7 @@ fn runs_of_the_copy_are_lost_without_consequences() {
                 started_at: None,
                 retry_at: None,
                 priority: 0,
+                pool: None,
                 args: Vec::new(),
                 forced: false,
                 ending: None,
