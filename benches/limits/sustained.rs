@@ -30,7 +30,7 @@ pub(crate) fn section(form: Form) -> Outcome<()> {
     table::section("Short runs, as many every second as the limit can do", limit);
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let program = Program::build(directory.path())?;
-    let window = Duration::from_secs(form.pick(4, 20));
+    let window = Duration::from_secs(form.pick(2, 20));
     let (mut pairs, mut cpu) = (Vec::new(), Vec::new());
     for round in 0..form.pick(3, 7) {
         let bench =
