@@ -2,7 +2,7 @@
 //! a daemon begins on. What became of runs while no daemon looked is judged by the daemon's own code from that store,
 //! from real output files and from the processes of the simulation.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ impl Shadow {
 
     /// Deletes what a job does not keep; returns which rows.
     pub(crate) fn prune(&mut self, job: &Name, keep: &Keep, now: Timestamp) -> Vec<RunId> {
-        let prune = Prune { job: job.clone(), keep: keep.clone(), now };
+        let prune = Prune { job: job.clone(), keep: *keep, now };
         self.store().prune(&[&prune], 50).unwrap().runs.into_iter().flatten().collect()
     }
 

@@ -135,7 +135,7 @@ fn the_next_run_of_the_job_that_has_ended_competes_for_its_worker() {
             policy.on_busy = Some(OnBusy::Queue);
         })
     };
-    let jobs = vec![in_pool("a", super::cron("* * * * *"), 1), in_pool("b", super::cron("1 * * * *"), 0)];
+    let jobs = vec![in_pool("a", cron("* * * * *"), 1), in_pool("b", cron("1 * * * *"), 0)];
     let mut world = World::boot(jobs, |boot| boot.pools = vec![pool("one", 1)]);
     world.pass(MINUTE * 2);
     assert_eq!((world.alive.len(), world.claims().len()), (1, 3));
