@@ -76,7 +76,8 @@ impl World {
         }
         while self.disk.queue.front().is_some_and(|front| front.ready_at <= time) {
             if time < self.disk.fails_until {
-                self.disk.retry_at = time + SECOND;
+                // Often, and ever more so towards the end.
+                self.disk.retry_at = time + SECOND.max((self.disk.fails_until - time) / 8);
                 if !std::mem::replace(&mut self.disk.failing, true) {
                     self.post(Mail::Degraded);
                 }

@@ -14,6 +14,7 @@ use super::world::{Alive, Daemon, Died, World};
 impl World {
     /// Starts a daemon on what the last one left.
     pub(crate) fn boot(&mut self) {
+        self.suffers("starts of the daemon");
         let left_in_order = self.ledger.last_event.is_none_or(|kind| kind == EventKind::DaemonStopped);
         self.ledger.boot_id = self.machine.boot_id();
         let mut jobs = self.file.jobs.clone();
@@ -100,6 +101,7 @@ impl World {
 
     /// Kills the daemon. What it had handed to the disk may have become durable, in order, or not.
     pub(crate) fn die(&mut self) {
+        self.suffers("kills");
         self.say(|| "== the daemon dies".to_owned());
         self.dies_in = None;
         self.daemon = None;

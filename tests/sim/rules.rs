@@ -12,7 +12,7 @@ use jobctl::core::instant::{Monotonic, Now, Timestamp};
 use jobctl::core::job::Job;
 use jobctl::core::name::Name;
 use jobctl::core::run::{Reason, RunId, RunStatus, Source};
-use jobctl::core::scheduler::{Effect, Input, Scheduler, Unfinished};
+use jobctl::core::scheduler::{Effect, Evidence, Input, Scheduler, Unfinished};
 use jobctl::core::trigger::{DependencyOn, Firing, Trigger};
 
 use super::late::{Lateness, Moment, judge_claim, judge_gap};
@@ -44,6 +44,8 @@ pub(crate) struct Rules {
     triggers: HashMap<Name, (String, Timestamp)>,
     /// What the wall clock was ahead of the monotonic one at the last turn, in microseconds.
     ahead: Option<i64>,
+    /// What the wall clock showed at the end of the last turn.
+    seen: Option<Timestamp>,
     /// Dependencies that have come true, for each job that waits for some.
     satisfied: HashMap<Name, BTreeSet<Name>>,
     /// Jobs that wait for something else from this turn on.
@@ -81,6 +83,7 @@ impl Rules {
         self.set_back = false;
         let memories = || ledger.jobs.iter();
         self.ahead = None;
+        self.seen = None;
         let triggers = memories().filter_map(|(name, memory)| {
             Some((name.clone(), (memory.trigger.clone()?, memory.anchor.or(memory.cursor)?)))
         });
@@ -91,7 +94,10 @@ impl Rules {
         self.satisfied = satisfied.collect();
         let (wanted, gone): (Vec<_>, Vec<_>) =
             unfinished.iter().partition(|run| known.contains_key(&run.job));
-        let ghosts = gone.into_iter().map(|run| (run.run, (run.job.clone(), run.started_at.is_some())));
+        let ghosts = gone.into_iter().map(|run| {
+            let started = run.started_at.is_some() || run.evidence != Evidence::NeverStarted;
+            (run.run, (run.job.clone(), started))
+        });
         self.ghosts = ghosts.collect();
         let runs = wanted.into_iter().map(|run| (run.run, taken_back(run, &known[&run.job], now)));
         self.runs = runs.collect();
@@ -170,7 +176,9 @@ impl Rules {
     /// for a hair by which no two fire times become the same.
     fn grids_move(&mut self, turn: Turn<'_>) {
         let Some(before) = self.ahead.replace(ahead(turn.now)) else { return };
-        let back = (before - ahead(turn.now)).max(0);
+        // A clock that shows no instant again that the scheduler has seen was not set back for it.
+        let again = self.seen.is_some_and(|seen| turn.now.wall < seen);
+        let back = if again { (before - ahead(turn.now)).max(0) } else { 0 };
         for picture in turn.scheduler.jobs() {
             let Firing::Clock(schedule) = &picture.job.firing else { continue };
             let Trigger::Every(interval) = schedule.trigger else { continue };
@@ -245,6 +253,7 @@ impl Rules {
             catch_up: late && claim.source == Source::Schedule,
             started: false,
             attempt: 0,
+            found: 0,
             began: None,
             adopted: false,
             alive: None,
@@ -325,6 +334,7 @@ impl Rules {
         }
         self.claims.clear();
         self.ahead = Some(ahead(turn.now));
+        self.seen = Some(turn.now.wall);
         self.turns += 1;
     }
 

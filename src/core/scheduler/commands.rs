@@ -145,7 +145,7 @@ impl Scheduler {
     pub(super) fn pause_ends(&mut self, id: JobId, now: Now, fx: &mut Effects) {
         let name = self.slot(id).job.name.clone();
         let over = self.slot(id).pause().and_then(|pause| pause.until).is_some_and(|until| until <= now.wall);
-        if over && !self.slot(id).removed {
+        if over && !self.slot(id).is_removed() {
             self.resume(&name, false, now, fx);
         }
     }
@@ -245,10 +245,10 @@ impl Scheduler {
     }
 
     fn fire_at_shutdown(&mut self, now: Now, fx: &mut Effects) {
-        let ids: Vec<JobId> = self.by_name.values().copied().collect();
+        let ids: Vec<JobId> = self.live_ids().collect();
         for id in ids {
             let slot = self.slot(id);
-            let due = matches!(slot.job.firing, Firing::Shutdown) && slot.job.enabled && !slot.removed;
+            let due = matches!(slot.job.firing, Firing::Shutdown) && slot.job.enabled;
             if due && slot.pause().is_none() {
                 let run = self.new_run(id, Source::Shutdown, now.wall, now);
                 let run = super::live::LiveRun { fire_time: Some(now.wall), ..run };

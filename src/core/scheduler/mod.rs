@@ -74,6 +74,8 @@ pub struct Scheduler {
     unread_gaps: u32,
     /// The earliest instant to which the clock was set back since the first of them.
     back_to: Timestamp,
+    /// The last fire time of the rows that lie in the future and are of jobs that are not in the set.
+    rows_ahead: Timestamp,
     /// Jobs whose schedule has gone back with the clock, to be written down with the answer.
     rewound: BTreeSet<JobId>,
     /// What the store remembers of jobs that are not in the set: they may come back.
@@ -236,7 +238,7 @@ impl Scheduler {
 
     /// Finds a job of the set by its name; a job that has left it is not found.
     fn find(&self, name: &str) -> Option<JobId> {
-        self.by_name.get(name).copied().filter(|id| !self.slot(*id).removed)
+        self.by_name.get(name).copied().filter(|id| !self.slot(*id).is_removed())
     }
 
     /// Writes down how far the wall clock has come, now and then.

@@ -32,6 +32,8 @@ pub(super) struct Watched {
     /// True: one of its commands was started once.
     pub(super) started: bool,
     pub(super) attempt: u32,
+    /// Which attempt an earlier daemon had begun by the evidence; 0 = none.
+    pub(super) found: u32,
     /// When the attempt at hand began; `None` = unknown, or there is none.
     pub(super) began: Option<Monotonic>,
     /// True: an attempt is alive that an earlier daemon has begun.
@@ -52,6 +54,10 @@ impl Rules {
         turn: Turn<'_>,
     ) {
         let Some(run) = self.runs.get_mut(&id) else { return };
+        if attempt < run.found {
+            // A later attempt was found at the start: the wait before it is over, and nobody had written it down.
+            return;
+        }
         let retry = &run.job.policy.retry;
         let wait = retry_at.since(turn.now.wall);
         let shortest = delay(retry, attempt);
@@ -199,6 +205,7 @@ pub(super) fn taken_back(run: &Unfinished, job: &Arc<Job>, now: Now) -> Watched 
         catch_up: never,
         started: run.started_at.is_some(),
         attempt: if never { run.attempt } else { run.attempt.max(1) },
+        found: if never { 0 } else { run.attempt },
         began: None,
         adopted: !never,
         alive: (!never).then_some(0),
