@@ -128,8 +128,8 @@ fn a_pool_of_one_runs_by_priority() {
 
 #[test]
 fn the_next_run_of_the_job_that_has_ended_competes_for_its_worker() {
-    let in_pool = |text, cron, priority| {
-        job(text, cron, move |policy| {
+    let in_pool = |text, firing, priority| {
+        job(text, firing, move |policy| {
             policy.pool = Some(name("one"));
             policy.priority = priority;
             policy.on_busy = Some(OnBusy::Queue);
