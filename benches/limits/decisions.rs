@@ -158,7 +158,7 @@ fn firing(text: &str) -> Outcome<Firing> {
     };
     let trigger = Trigger::Cron(Box::new(CronTrigger { cron, dst: DstRules::default() }));
     let schedule = Schedule { trigger, zone: Zone::utc(), start: None, end: None, jitter: Duration::ZERO };
-    Ok(Firing::Clock(schedule))
+    Ok(Firing::Clock(schedule.into()))
 }
 
 fn job(number: usize, firing: Firing) -> Outcome<Job> {

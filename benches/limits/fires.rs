@@ -3,6 +3,7 @@
 use std::hint::black_box;
 use std::path::Path;
 use std::str::FromStr as _;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, TimeZone};
 use chrono_tz::Europe::Berlin;
@@ -70,7 +71,7 @@ pub(crate) fn section(form: Form) -> Outcome<()> {
 }
 
 /// Makes a schedule the way a job file does.
-fn schedule(keys: &str, zones: &dyn ZoneSource) -> Outcome<Schedule> {
+fn schedule(keys: &str, zones: &dyn ZoneSource) -> Outcome<Arc<Schedule>> {
     let text = format!("timezone = 'Europe/Berlin'\n[jobs.one]\ncommand = 'true'\n{keys}\n");
     let file =
         SourceFile { path: Path::new("jobs.toml").into(), directory: "/".into(), bytes: text.into_bytes() };

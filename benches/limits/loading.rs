@@ -13,6 +13,7 @@ use jobctl::core::name::Name;
 use jobctl::core::scheduler::{Effect, Scheduler};
 use jobctl::daemon::boot::{Scene, boot};
 use jobctl::daemon::catalogue::Catalogue;
+use jobctl::jobfile::MAX_FILE_BYTES;
 use jobctl::process::{self, Logs};
 use jobctl::store::{Session, Store};
 use jobctl::zoneinfo;
@@ -45,11 +46,21 @@ pub(crate) fn section(form: Form) -> Outcome<()> {
         "the crate toml parses the same text and does nothing with it (added jobs: once read by the store)";
     table::section("A job set from the disk to armed timers, a process for each load", limit);
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    for count in [1_000, 10_000, 100_000] {
+    let counts: &[usize] = form.pick(&[1_000, 10_000, 100_000], &[1_000, 10_000, 100_000, 1_000_000]);
+    let mut small = f64::NAN;
+    for count in counts.iter().copied() {
         let directory = directory.path().join(count.to_string());
         fs::create_dir(&directory)?;
-        of_file(form, &directory, count)?;
-        of_store(form, &directory, count)?;
+        if job_file(1).len() * count < MAX_FILE_BYTES / 2 {
+            of_file(form, &directory, count)?;
+        }
+        let resident = of_store(form, &directory, count)?;
+        if count > 1_000 {
+            let each = (resident - small) / (count - 1_000) as f64;
+            table::fact("  resident memory for each job beyond the first 1,000", &format!("{each:.0} B"));
+        } else {
+            small = resident;
+        }
     }
     Ok(())
 }
@@ -70,10 +81,12 @@ fn of_file(form: Form, directory: &Path, count: usize) -> Outcome<()> {
     )?;
     table::row(&format!("{count} jobs in a file of {} KiB", text.len() >> 10), Unit::Time, compared);
     facts(&loads, count, compared.ours, text.len());
+    table::fact("  text a second", &format!("{:.1} MB", text.len() as f64 / compared.ours / 1e6));
     Ok(())
 }
 
-fn of_store(form: Form, directory: &Path, count: usize) -> Outcome<()> {
+/// Returns the bytes that are resident for the jobs and the fixed part.
+fn of_store(form: Form, directory: &Path, count: usize) -> Outcome<f64> {
     let (config, state) = (directory.join("none.toml"), directory.join("added"));
     let define = |(name, toml): (String, String)| Ok(Change::Define { job: Name::new(&name)?, toml });
     let changes = definitions(count).map(define).collect::<Outcome<Vec<_>>>()?;
@@ -90,12 +103,11 @@ fn of_store(form: Form, directory: &Path, count: usize) -> Outcome<()> {
     table::row(&format!("{count} added jobs in the store"), Unit::Time, compared);
     let length =
         changes.iter().map(|change| if let Change::Define { toml, .. } = change { toml.len() } else { 0 });
-    facts(&loads, count, compared.ours, length.sum());
-    Ok(())
+    Ok(facts(&loads, count, compared.ours, length.sum()))
 }
 
-/// Prints what one job of the set takes.
-fn facts(loads: &[Load], count: usize, seconds: f64, text: usize) {
+/// Prints what one job of the set takes, and returns the resident bytes of all of them with the fixed part.
+fn facts(loads: &[Load], count: usize, seconds: f64, text: usize) -> f64 {
     let middle = |figure: fn(&Load) -> f64| median(loads.iter().skip(1).map(figure));
     let (resident, peak) = (middle(|load| load.resident), middle(|load| load.peak));
     let each = |figure: f64| figure / count as f64;
@@ -106,6 +118,7 @@ fn facts(loads: &[Load], count: usize, seconds: f64, text: usize) {
         &format!("{:.0} B, {times:.1} x its text", each(resident)),
     );
     table::fact("  peak of the process while loading", &format!("{:.1} MiB", peak / f64::from(1 << 20)));
+    resident
 }
 
 impl FromStr for Load {

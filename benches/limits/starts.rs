@@ -6,7 +6,7 @@ use std::path::Path;
 use std::ptr;
 
 use jobctl::core::civil::Zone;
-use jobctl::core::job::{About, Command, Execution};
+use jobctl::core::job::{About, Command, Execution, Words};
 use jobctl::core::name::Name;
 use jobctl::core::run::{RunId, Source};
 use jobctl::process::environment::environment;
@@ -28,7 +28,7 @@ pub(crate) fn section(form: Form) -> Outcome<()> {
     let mut starter = Starter::new(directory.path())?;
     let program = Program::build(directory.path())?;
     let (text, path) = (program.text()?, program.c_path()?);
-    let argv = Command::Argv([text.into()].into());
+    let argv = Command::Argv(Words::from_iter([text]));
     let shell = Command::Shell(text.into());
     let plain: [&CStr; 1] = [&path];
     let through_shell: [&CStr; 3] = [c"/bin/sh", c"-c", &path];

@@ -66,11 +66,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::ValueHint;
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser};
 use clap_complete::CompleteEnv;
 
 use context::Context;
-use error::CliError;
+use error::{CliError, Kind};
 use terminal::ColorChoice;
 
 /// Runs commands on a schedule, and keeps a record of every time one was due.
@@ -86,8 +86,6 @@ use terminal::ColorChoice;
 pub(crate) struct Cli {
     #[command(flatten)]
     global: Global,
-    #[command(subcommand)]
-    command: Command,
 }
 
 /// The options that every command has.
@@ -122,83 +120,60 @@ pub(crate) struct Global {
     color: ColorChoice,
 }
 
-/// The commands.
-#[derive(Debug, Subcommand)]
-enum Command {
-    Run(run::Run),
-    Status(status::Status),
-    Reload(reload::Reload),
-    Stop(stop::Stop),
-    Hold(hold::Hold),
-    Release(release::Release),
-    List(list::List),
-    Show(show::Show),
-    Next(next::Next),
-    Explain(explain::Explain),
-    Check(check::Check),
-    Export(export::Export),
-    History(history::History),
-    Logs(logs::Log),
-    Events(events::Events),
-    Why(why::Why),
-    Add(Box<add::Add>),
-    Edit(Box<edit::Edit>),
-    Reschedule(Box<reschedule::Reschedule>),
-    Pause(pause::Pause),
-    Resume(resume::Resume),
-    Remove(remove::Remove),
-    Changes(changes::Changes),
-    Undo(undo::Undo),
-    RunNow(run_now::RunNow),
-    Exec(exec::Exec),
-    Wait(wait::Wait),
-    Cancel(cancel::Cancel),
-    Doctor(doctor::Doctor),
-    Backup(backup::Backup),
-    Restore(restore::Restore),
-    Completions(completions::Completions),
-    Man(man::Man),
+/// What a command is made of: its name, its arguments, and what is done with them.
+struct Command {
+    name: &'static str,
+    arguments: fn(clap::Command) -> clap::Command,
+    run: fn(&ArgMatches, &mut Context) -> Result<u8, CliError>,
 }
 
-impl Command {
-    fn run(self, context: &mut Context) -> Result<u8, CliError> {
-        match self {
-            Command::Run(command) => command.run(context),
-            Command::Status(command) => command.run(context),
-            Command::Reload(command) => command.run(context),
-            Command::Stop(command) => command.run(context),
-            Command::Hold(command) => command.run(context),
-            Command::Release(command) => command.run(context),
-            Command::List(command) => command.run(context),
-            Command::Show(command) => command.run(context),
-            Command::Next(command) => command.run(context),
-            Command::Explain(command) => command.run(context),
-            Command::Check(command) => command.run(context),
-            Command::Export(command) => command.run(context),
-            Command::History(command) => command.run(context),
-            Command::Logs(command) => command.run(context),
-            Command::Events(command) => command.run(context),
-            Command::Why(command) => command.run(context),
-            Command::Add(command) => command.run(context),
-            Command::Edit(command) => command.run(context),
-            Command::Reschedule(command) => command.run(context),
-            Command::Pause(command) => command.run(context),
-            Command::Resume(command) => command.run(context),
-            Command::Remove(command) => command.run(context),
-            Command::Changes(command) => command.run(context),
-            Command::Undo(command) => command.run(context),
-            Command::RunNow(command) => command.run(context),
-            Command::Exec(command) => command.run(context),
-            Command::Wait(command) => command.run(context),
-            Command::Cancel(command) => command.run(context),
-            Command::Doctor(command) => command.run(context),
-            Command::Backup(command) => command.run(context),
-            Command::Restore(command) => command.run(context),
-            Command::Completions(command) => command.run(context),
-            Command::Man(command) => command.run(context),
+/// Makes the entry of a command: its name, and its arguments, which have a function `run`.
+macro_rules! command {
+    ($name:literal, $arguments:ty) => {
+        Command {
+            name: $name,
+            arguments: <$arguments>::augment_args,
+            run: |matches, context| <$arguments>::from_arg_matches(matches).map_err(misread)?.run(context),
         }
-    }
+    };
 }
+
+/// The commands.
+const COMMANDS: [Command; 33] = [
+    command!("run", run::Run),
+    command!("status", status::Status),
+    command!("reload", reload::Reload),
+    command!("stop", stop::Stop),
+    command!("hold", hold::Hold),
+    command!("release", release::Release),
+    command!("list", list::List),
+    command!("show", show::Show),
+    command!("next", next::Next),
+    command!("explain", explain::Explain),
+    command!("check", check::Check),
+    command!("export", export::Export),
+    command!("history", history::History),
+    command!("logs", logs::Log),
+    command!("events", events::Events),
+    command!("why", why::Why),
+    command!("add", add::Add),
+    command!("edit", edit::Edit),
+    command!("reschedule", reschedule::Reschedule),
+    command!("pause", pause::Pause),
+    command!("resume", resume::Resume),
+    command!("remove", remove::Remove),
+    command!("changes", changes::Changes),
+    command!("undo", undo::Undo),
+    command!("run-now", run_now::RunNow),
+    command!("exec", exec::Exec),
+    command!("wait", wait::Wait),
+    command!("cancel", cancel::Cancel),
+    command!("doctor", doctor::Doctor),
+    command!("backup", backup::Backup),
+    command!("restore", restore::Restore),
+    command!("completions", completions::Completions),
+    command!("man", man::Man),
+];
 
 /// Runs jobctl: arguments in, exit code out.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -208,7 +183,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(false) => {}
         Err(error) => return parse_failed(&error),
     }
-    let matches = match command().try_get_matches_from(args) {
+    let matches = match command_for(&args).try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) => return parse_failed(&help::with_tip(error)),
     };
@@ -217,7 +192,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return parse_failed(&error),
     };
     let mut context = Context::new(cli.global);
-    let ended = cli.command.run(&mut context).and_then(|code| context.out.flush().map(|()| code));
+    let ended = run(&matches, &mut context).and_then(|code| context.out.flush().map(|()| code));
     match ended {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
@@ -227,6 +202,15 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(error.kind.exit_code())
         }
     }
+}
+
+fn run(matches: &ArgMatches, context: &mut Context) -> Result<u8, CliError> {
+    let chosen = matches.subcommand().and_then(|(name, matches)| {
+        COMMANDS.iter().find(|command| command.name == name).map(|command| (command, matches))
+    });
+    // Without a command clap has shown the help.
+    let (command, matches) = chosen.ok_or_else(|| CliError::said(Kind::Usage))?;
+    (command.run)(matches, context)
 }
 
 /// Says whether jobctl would take these arguments, which come after its name; nothing is done with them.
@@ -241,14 +225,39 @@ pub fn check_arguments(arguments: &[String]) -> Result<(), String> {
     }
 }
 
+/// Returns as much of the command line's definition as these arguments can need.
+///
+/// To define the options of every command takes longer than most commands do their work. Where the first word is
+/// a command, of all others no more than the names can be asked for.
+fn command_for(args: &[OsString]) -> clap::Command {
+    match COMMANDS.iter().find(|command| args.get(1).is_some_and(|word| word == command.name)) {
+        Some(chosen) => defined(|name| name == chosen.name),
+        None => command(),
+    }
+}
+
 /// Returns the command line's definition, with the commands in groups: what the help is made from.
 fn command() -> clap::Command {
-    help::grouped(Cli::command())
+    help::grouped(plain_command())
 }
 
 /// Returns the command line's definition as it is: what the manual pages are made from.
 fn plain_command() -> clap::Command {
-    Cli::command()
+    defined(|_| true)
+}
+
+/// Returns the command line's definition; commands that are not wanted have a name and nothing else.
+fn defined(wanted: impl Fn(&str) -> bool) -> clap::Command {
+    COMMANDS.iter().fold(Cli::command(), |cli, command| {
+        let bare = clap::Command::new(command.name);
+        cli.subcommand(if wanted(command.name) { (command.arguments)(bare) } else { bare })
+    })
+}
+
+/// Prints what clap has found when it turned arguments into values.
+fn misread(error: clap::Error) -> CliError {
+    parse_failed(&error);
+    CliError::said(Kind::Usage)
 }
 
 /// Prints help, version or a usage error, as clap words them.

@@ -35,8 +35,9 @@ const BUILTINS: &[&str] = &[
 pub(crate) fn all(set: &JobSet, sources: &Sources, crowd: u32, now: Timestamp) -> Vec<Diagnostic> {
     let texts = Texts::new(sources);
     let mut found = Vec::new();
+    let mut programs = Programs::default();
     for job in &set.jobs {
-        for (message, hint) in of_job(job) {
+        for (message, hint) in of_job(job, &mut programs) {
             found.push(at_job(job, &texts, message, hint));
         }
     }
@@ -93,7 +94,7 @@ fn at_job(job: &Job, texts: &Texts<'_>, message: String, hint: String) -> Diagno
 }
 
 /// Says what of one job is not there, and what follows from that.
-pub(crate) fn of_job(job: &Job) -> Vec<(String, String)> {
+pub(crate) fn of_job(job: &Job, programs: &mut Programs) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let execution = &job.execution;
     let other_user = execution.user.as_deref();
@@ -111,7 +112,7 @@ pub(crate) fn of_job(job: &Job) -> Vec<(String, String)> {
         let message = format!("the environment file {} is not there", file.display());
         found.push((message, "each run will fail to start".to_owned()));
     }
-    if !is_program(execution.shell.as_os_str(), execution) {
+    if !programs.has(execution.shell.as_os_str(), execution) {
         let message = format!("the shell {} is not there", execution.shell.display());
         found.push((message, "text commands will fail to start".to_owned()));
     }
@@ -121,7 +122,7 @@ pub(crate) fn of_job(job: &Job) -> Vec<(String, String)> {
         .into_iter()
         .chain(hooks)
         .filter_map(program)
-        .filter(|program| !is_program(OsStr::new(program), execution))
+        .filter(|program| !programs.has(OsStr::new(program), execution))
         .collect();
     missing.sort_unstable();
     missing.dedup();
@@ -150,7 +151,7 @@ fn commands(work: &Work) -> Vec<&Command> {
 /// Returns the program that a command begins with, where that can be told without a shell.
 fn program(command: &Command) -> Option<String> {
     match command {
-        Command::Argv(words) => words.first().map(|word| word.to_string()),
+        Command::Argv(words) => words.first().map(str::to_owned),
         Command::Shell(text) => {
             let word = text.split_whitespace().next()?;
             let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+');
@@ -161,34 +162,44 @@ fn program(command: &Command) -> Option<String> {
     }
 }
 
-/// Says whether a program can be found as a start of the job would look for it.
-fn is_program(program: &OsStr, execution: &Execution) -> bool {
-    let path = Path::new(program);
-    if path.is_absolute() {
-        return is_executable(path);
-    }
-    if path.components().count() > 1 || program.as_encoded_bytes().starts_with(b"~") {
-        // Relative to a directory that may be another user's home: it cannot be told from here.
-        return execution
-            .cwd
-            .as_deref()
-            .is_none_or(|cwd| !cwd.is_absolute() || is_executable(&cwd.join(path)));
-    }
-    let list = match execution.env.get("PATH") {
-        Some(list) => list.into(),
-        None if !execution.env_files.is_empty() || execution.user.is_some() => return true,
-        None => std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into()),
-    };
-    std::env::split_paths(&list).any(|directory: PathBuf| is_executable(&directory.join(path)))
-}
+/// The files that have been looked at, and whether they can be executed: most jobs of a set run the same few.
+#[derive(Default)]
+pub(crate) struct Programs(HashMap<PathBuf, bool>);
 
-/// Says whether a program can be found in our own PATH.
-pub(crate) fn is_in_path(program: &str) -> bool {
-    is_program(OsStr::new(program), &Execution::default())
-}
+impl Programs {
+    /// Says whether a program can be found as a start of the job would look for it.
+    fn has(&mut self, program: &OsStr, execution: &Execution) -> bool {
+        let path = Path::new(program);
+        if path.is_absolute() {
+            return self.is_executable(path);
+        }
+        if path.components().count() > 1 || program.as_encoded_bytes().starts_with(b"~") {
+            // Relative to a directory that may be another user's home: it cannot be told from here.
+            let cwd = execution.cwd.as_deref();
+            return cwd.is_none_or(|cwd| !cwd.is_absolute() || self.is_executable(&cwd.join(path)));
+        }
+        let list = match execution.env.get("PATH") {
+            Some(list) => list.into(),
+            None if !execution.env_files.is_empty() || execution.user.is_some() => return true,
+            None => std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into()),
+        };
+        std::env::split_paths(&list).any(|directory: PathBuf| self.is_executable(&directory.join(path)))
+    }
 
-fn is_executable(path: &Path) -> bool {
-    path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    /// Says whether a program can be found in our own PATH.
+    pub(crate) fn has_in_path(&mut self, program: &str) -> bool {
+        self.has(OsStr::new(program), &Execution::default())
+    }
+
+    fn is_executable(&mut self, path: &Path) -> bool {
+        if let Some(known) = self.0.get(path) {
+            return *known;
+        }
+        let found =
+            path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0);
+        self.0.insert(path.to_owned(), found);
+        found
+    }
 }
 
 /// Finds the second of the coming day in which the most jobs are due, and warns where it is a crowd.

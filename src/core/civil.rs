@@ -4,6 +4,7 @@
 //! comes from (the system's tz database, or chrono-tz's embedded copy) is behind [`ZoneSource`].
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use chrono::{FixedOffset, NaiveDateTime, SecondsFormat};
@@ -249,6 +250,13 @@ mod embedded {
             }
         }
         None
+    }
+}
+
+impl Hash for Zone {
+    /// Hashes the name alone: two tables of one name are rare, and equality tells them apart.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.name.hash(state);
     }
 }
 

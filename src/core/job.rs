@@ -71,7 +71,38 @@ pub enum Command {
     /// Text for the job's shell: `SHELL -c TEXT`.
     Shell(Box<str>),
     /// A program and its arguments, no shell; never empty.
-    Argv(Box<[Box<str>]>),
+    Argv(Words),
+}
+
+/// The words of a command, in order.
+///
+/// They stand in one text, each ended by a NUL byte, which no argument of a process can hold (execve(2)): a block
+/// of memory for each word and one for their list would be half of what an idle job takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Words(Box<str>);
+
+impl Words {
+    /// Returns the words.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.split_terminator('\0')
+    }
+
+    /// Returns the program.
+    pub fn first(&self) -> Option<&str> {
+        self.iter().next()
+    }
+}
+
+impl<'a> FromIterator<&'a str> for Words {
+    /// Joins words; one with a NUL byte ends there, as it would for the kernel.
+    fn from_iter<I: IntoIterator<Item = &'a str>>(words: I) -> Self {
+        let mut text = String::new();
+        for word in words {
+            text.push_str(word.split('\0').next().unwrap_or_default());
+            text.push('\0');
+        }
+        Words(text.into())
+    }
 }
 
 /// One member of `steps` or `parallel`.
@@ -419,4 +450,19 @@ pub struct Pool {
     pub name: Name,
     /// How many runs of the pool may be alive at once; at least 1.
     pub workers: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Words;
+
+    #[test]
+    fn words_come_back_as_they_were() {
+        for words in [&[][..], &[""], &["a"], &["a", "", "b c", ""]] {
+            let joined: Words = words.iter().copied().collect();
+            assert_eq!(joined.iter().collect::<Vec<_>>(), words);
+            assert_eq!(joined.first(), words.first().copied());
+        }
+        assert_eq!(Words::from_iter(["a\0b", "c"]).iter().collect::<Vec<_>>(), ["a", "c"]);
+    }
 }

@@ -12,9 +12,10 @@ use crate::core::civil::{Zone, ZoneSource};
 use crate::core::job::{Job, Origin};
 use crate::core::name::Name;
 use crate::core::scheduler::Settings;
-use crate::core::trigger::Firing;
 use crate::jobfile::write::{self, WriteError};
-use crate::jobfile::{self, Diagnostic, Fragment, JobSet, ReadError, Sources};
+use crate::jobfile::{self, Diagnostic, Fragment, JobSet, Peers, ReadError, Sources};
+
+use super::added::{self, Read, dependencies};
 
 /// Everything that defines jobs.
 pub struct Catalogue {
@@ -35,9 +36,9 @@ pub struct Catalogue {
 #[derive(Clone, Debug)]
 pub struct Added {
     /// Its definition, the body of a `[jobs.NAME]` table.
-    pub toml: String,
+    pub toml: Box<str>,
     /// The job, or what keeps the definition from being one.
-    pub job: Result<Arc<Job>, Vec<Diagnostic>>,
+    pub job: Read,
 }
 
 /// Why there is no catalogue.
@@ -60,7 +61,7 @@ impl Catalogue {
         config: &Path,
         required: bool,
         zones: Arc<dyn ZoneSource + Send + Sync>,
-        definitions: Vec<(Name, String)>,
+        mut definitions: Vec<(Name, String)>,
     ) -> Result<Self, CatalogueError> {
         let set = JobSet::empty(zones.as_ref());
         let mut catalogue = Catalogue {
@@ -73,8 +74,8 @@ impl Catalogue {
             errors: Vec::new(),
             read: 0,
         };
-        let names = definitions.iter().map(|(name, _)| name.clone());
-        let (sources, set) = catalogue.read(&names.map(|name| (name, Vec::new())).collect())?;
+        definitions.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let (sources, set) = catalogue.read(&added::Names(&definitions))?;
         catalogue.sources = sources;
         catalogue.set = set;
         catalogue.take_in(definitions);
@@ -106,7 +107,8 @@ impl Catalogue {
                 self.sources = sources;
                 self.set = set;
                 self.errors.clear();
-                let definitions = self.added.iter().map(|(name, added)| (name.clone(), added.toml.clone()));
+                let definitions =
+                    self.added.iter().map(|(name, added)| (name.clone(), added.toml.to_string()));
                 self.take_in(definitions.collect());
                 Ok(())
             }
@@ -132,7 +134,7 @@ impl Catalogue {
         }
     }
 
-    fn read(&mut self, added: &HashMap<Name, Vec<Name>>) -> Result<(Sources, JobSet), CatalogueError> {
+    fn read(&mut self, added: &dyn Peers) -> Result<(Sources, JobSet), CatalogueError> {
         let sources = self.sources_on_disk()?;
         self.read = fingerprint(&sources);
         let set = jobfile::load(&sources, self.zones.as_ref(), added).map_err(CatalogueError::Invalid)?;
@@ -154,20 +156,12 @@ impl Catalogue {
         wrong.flatten().collect()
     }
 
-    /// Loads added jobs against the set. Their order does not matter: all of them are known by name.
+    /// Loads added jobs, which are in the order of their names, against the set.
     fn take_in(&mut self, definitions: Vec<(Name, String)>) {
-        let mut peers: HashMap<Name, Vec<Name>> =
-            definitions.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
-        peers.extend(self.set.jobs.iter().map(|job| (job.name.clone(), dependencies(job))));
-        self.added.clear();
-        for (name, toml) in definitions {
-            let fragment = jobfile::fragment(&toml, &name, &self.set, self.zones.as_ref(), &peers);
-            let job = fragment.map(|fragment| fragment.job);
-            if let Ok(job) = &job {
-                peers.insert(name.clone(), dependencies(job));
-            }
-            self.added.insert(name, Added { toml, job });
-        }
+        let threads = usize::try_from(processors()).unwrap_or(1);
+        let read = added::read_all(&definitions, &self.set, self.zones.as_ref(), threads);
+        let taken = definitions.into_iter().zip(read);
+        self.added = taken.map(|((name, toml), job)| (name, Added { toml: toml.into(), job })).collect();
     }
 
     /// Checks the definition of one job to be added or replaced.
@@ -192,14 +186,14 @@ impl Catalogue {
 
     /// Takes in a definition that has been checked.
     pub fn put(&mut self, job: Arc<Job>, toml: String) {
-        self.added.insert(job.name.clone(), Added { toml, job: Ok(job) });
+        self.added.insert(job.name.clone(), Added { toml: toml.into(), job: Ok(job) });
     }
 
     /// Takes in the added jobs that did not load, if they do by now: what they lacked may have been added. Says
     /// whether one does.
     pub fn heal(&mut self) -> bool {
         let broken: Vec<(Name, String)> =
-            self.broken().map(|(name, _)| (name.clone(), self.added[name].toml.clone())).collect();
+            self.broken().map(|(name, _)| (name.clone(), self.added[name].toml.to_string())).collect();
         let mut healed = false;
         for (name, toml) in broken {
             if let Ok(fragment) = self.check(&name, &toml) {
@@ -218,7 +212,7 @@ impl Catalogue {
 
     /// Takes out an added job and returns its definition.
     pub fn remove(&mut self, name: &str) -> Option<String> {
-        self.added.remove(name).map(|added| added.toml)
+        self.added.remove(name).map(|added| added.toml.into())
     }
 
     /// Returns every job that loads, those of the files first.
@@ -229,7 +223,7 @@ impl Catalogue {
 
     /// Returns the added jobs that do not load, and why.
     pub fn broken(&self) -> impl Iterator<Item = (&Name, &[Diagnostic])> {
-        self.added.iter().filter_map(|(name, added)| Some((name, added.job.as_ref().err()?.as_slice())))
+        self.added.iter().filter_map(|(name, added)| Some((name, added.job.as_ref().err()?.as_ref())))
     }
 
     /// Returns an added job.
@@ -239,8 +233,7 @@ impl Catalogue {
 
     /// Returns the place in the job file where a job is declared.
     pub fn declared(&self, name: &str) -> Option<(Arc<Path>, u32)> {
-        let job = self.set.jobs.iter().find(|job| job.name.as_str() == name)?;
-        match &job.origin {
+        match &self.set.find(name)?.origin {
             Origin::File { path, line } => Some((path.clone(), *line)),
             Origin::Added => None,
         }
@@ -252,7 +245,7 @@ impl Catalogue {
     /// A text is not TOML any more.
     pub fn definition(&self, name: &str) -> Result<Option<String>, WriteError> {
         match self.added.get(name) {
-            Some(added) => Ok(Some(added.toml.clone())),
+            Some(added) => Ok(Some(added.toml.to_string())),
             None => write::definition(&self.sources, name),
         }
     }
@@ -263,9 +256,8 @@ impl Catalogue {
     /// A text is not TOML any more.
     pub fn export(&self, names: &[String]) -> Result<String, WriteError> {
         if names.is_empty() {
-            let added: Vec<(Name, String)> =
-                self.added.iter().map(|(name, added)| (name.clone(), added.toml.clone())).collect();
-            return write::export(&self.sources, &added);
+            let added = self.added.iter().map(|(name, added)| (name, &*added.toml));
+            return write::export(&self.sources, added);
         }
         let mut text = String::new();
         for name in names {
@@ -329,14 +321,6 @@ fn fingerprint(sources: &Sources) -> u64 {
         (&file.path, &file.bytes).hash(&mut hasher);
     }
     hasher.finish()
-}
-
-/// Returns the jobs whose ends a job waits for.
-fn dependencies(job: &Job) -> Vec<Name> {
-    match &job.firing {
-        Firing::After(dependencies) => dependencies.iter().map(|dependency| dependency.job.clone()).collect(),
-        Firing::Clock(_) | Firing::Startup | Firing::Shutdown => Vec::new(),
-    }
 }
 
 /// Returns how many processors the daemon may use.

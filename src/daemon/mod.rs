@@ -5,6 +5,7 @@
 //! there is to begin with, `executor` starts and ends processes, `service` answers clients, `views` shows what is
 //! known, `clock` is the only place that reads a clock.
 
+mod added;
 pub mod answers;
 pub mod boot;
 pub mod catalogue;

@@ -73,8 +73,11 @@ pub enum RunError {
 /// [`RunError`]: it could not start, or the machine took away what it needs.
 pub fn run(options: &Options) -> Result<(), RunError> {
     process::hold_little_memory();
+    // Until the loop listens: threads that are made meanwhile do not.
+    process::leave_deaths_to_others();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .on_thread_start(process::leave_deaths_to_others)
         .build()
         .map_err(|source| RunError::System { what: "starting the runtime", source })?;
     runtime.block_on(serve(options))
@@ -132,6 +135,7 @@ async fn serve(options: &Options) -> Result<(), RunError> {
         EventLoop::new(scheduler, executor, service, Supervisor::new(), store, listener, channels)
             .map_err(system("making the alarm"))?;
     process::give_back_memory();
+    process::give_back_code();
     event_loop.run(first).await.map_err(system("listening to signals"))
 }
 

@@ -33,11 +33,19 @@ pub(crate) fn cron(
 
 fn cron_text(item: Item<'_>, job: &str, reader: &mut Reader<'_>) -> Option<Cron> {
     let text = reader.text(item)?;
+    if let Some(cron) = reader.known.crons.get(text) {
+        return Some(cron.clone());
+    }
     match Cron::parse(text, job) {
         Ok(Parsed::Cron(cron)) => {
             // Places count in the expression, which is the text without its outer blanks.
             let lead = text.find(cron.text()).unwrap_or(0);
-            for (message, span) in cron.warnings() {
+            let warnings = cron.warnings();
+            // What `a~b` means depends on the job.
+            if warnings.is_empty() && !text.contains('~') {
+                reader.known.crons.insert(text.to_owned(), cron.clone());
+            }
+            for (message, span) in warnings {
                 let place = reader.part(item, span.start + lead..span.end + lead);
                 reader.warning(place, message, None);
             }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::core::civil::Zone;
 use crate::core::cron::DstRules;
 use crate::core::job::{About, Execution, Policy};
+use crate::core::trigger::{Firing, Schedule};
 
 /// The keys of a job that its table may leave to `[defaults]`.
 ///
@@ -76,6 +77,7 @@ pub(crate) struct Interner {
     policies: HashSet<Arc<Policy>>,
     executions: HashSet<Arc<Execution>>,
     abouts: HashSet<Arc<About>>,
+    schedules: HashSet<Arc<Schedule>>,
 }
 
 impl Interner {
@@ -86,6 +88,7 @@ impl Interner {
             policies: HashSet::from([policy]),
             executions: HashSet::from([execution]),
             abouts: HashSet::from([about]),
+            schedules: HashSet::new(),
         }
     }
 
@@ -97,6 +100,14 @@ impl Interner {
             shared(&mut self.executions, execution),
             shared(&mut self.abouts, about),
         )
+    }
+
+    /// Replaces a schedule by an equal one seen before: of many jobs most are due when others are.
+    pub(crate) fn share_schedule(&mut self, firing: Firing) -> Firing {
+        match firing {
+            Firing::Clock(schedule) => Firing::Clock(shared(&mut self.schedules, schedule)),
+            Firing::Startup | Firing::Shutdown | Firing::After(_) => firing,
+        }
     }
 }
 

@@ -103,7 +103,7 @@ pub(crate) fn job(
     Some(Arc::new(Job {
         name: name.clone(),
         origin,
-        firing: firing?,
+        firing: interner.share_schedule(firing?),
         work: work?,
         policy,
         execution,

@@ -45,6 +45,6 @@ pub use self::diagnostic::{Diagnostic, Severity};
 pub use self::mask::mask;
 pub use self::reference::known_keys;
 pub use self::report::render;
-pub use self::resolve::{Fragment, JobSet, fragment, load};
+pub use self::resolve::{Fragment, Fragments, JobSet, fragment, load};
 pub use self::settings::{DaemonSettings, EventHook, StopMode};
 pub use self::source::{MAX_FILE_BYTES, ReadError, SourceFile, Sources, drop_in_directory, read};

@@ -34,11 +34,11 @@ impl Reader<'_> {
     /// Reads a time zone.
     pub(crate) fn zone(&mut self, item: Item<'_>) -> Option<Zone> {
         let text = self.text(item)?;
-        if !self.zones.contains_key(text) {
+        if !self.known.zones.contains_key(text) {
             let found = self.source.zone(text).ok_or_else(|| self.zone_hint(text));
-            self.zones.insert(text.to_owned(), found);
+            self.known.zones.insert(text.to_owned(), found);
         }
-        match self.zones.get(text)? {
+        match self.known.zones.get(text)? {
             Ok(zone) => Some(zone.clone()),
             Err(hint) => {
                 let hint = hint.clone();

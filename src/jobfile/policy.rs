@@ -114,10 +114,10 @@ const FORMATS: &[(&str, bool)] = &[("json", true), ("text", false)];
 
 fn pool(job: &mut Draft, item: Item<'_>, reader: &mut Reader<'_>) {
     let Some(name) = reader.name(item) else { return };
-    if reader.pools.contains(&name) {
+    if reader.known.pools.contains(&name) {
         job.policy().pool = Some(name);
     } else if !reader.partial {
-        let near = reader.suggester.hint(name.as_str(), reader.pools.iter().map(Name::as_str));
+        let near = reader.suggester.hint(name.as_str(), reader.known.pools.iter().map(Name::as_str));
         let hint = near.unwrap_or_else(|| format!("declare it: [pools.{name}] with workers = 1 or more"));
         reader.error(item.span, format!("there is no pool {:?}", name.as_str()), Some(hint));
     }
@@ -280,16 +280,16 @@ fn notify_rule(item: Item<'_>, reader: &mut Reader<'_>) -> Option<NotifyRule> {
         _ => return reader.wrong(item, "the name of a notifier or a table { name, when }"),
     }
     let notifier = rule.name?;
-    let usual = reader.notifiers.get(&notifier).copied().unwrap_or(NotifyWhen::Change);
+    let usual = reader.known.notifiers.get(&notifier).copied().unwrap_or(NotifyWhen::Change);
     Some(NotifyRule { notifier, when: rule.when.unwrap_or(usual) })
 }
 
 fn notifier(item: Item<'_>, reader: &mut Reader<'_>) -> Option<Name> {
     let name = reader.name(item)?;
-    if reader.notifiers.contains_key(&name) || reader.partial {
+    if reader.known.notifiers.contains_key(&name) || reader.partial {
         return Some(name);
     }
-    let near = reader.suggester.hint(name.as_str(), reader.notifiers.keys().map(Name::as_str));
+    let near = reader.suggester.hint(name.as_str(), reader.known.notifiers.keys().map(Name::as_str));
     let hint =
         near.unwrap_or_else(|| format!("declare it: [notify.{name}] with mail, webhook, ping or command"));
     reader.error(item.span, format!("there is no notifier {:?}", name.as_str()), Some(hint));

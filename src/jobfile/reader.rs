@@ -10,6 +10,7 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 use crate::core::civil::{Zone, ZoneSource};
+use crate::core::cron::Cron;
 use crate::core::duration;
 use crate::core::job::NotifyWhen;
 use crate::core::name::Name;
@@ -37,10 +38,7 @@ pub(crate) struct Reader<'a> {
     /// The file that is being read.
     pub(crate) file: usize,
     pub(crate) files: &'a [FileText<'a>],
-    /// The pools that jobs may name.
-    pub(crate) pools: HashSet<Name>,
-    /// The notifiers that jobs may name, and when each speaks unless the job says so.
-    pub(crate) notifiers: HashMap<Name, NotifyWhen>,
+    pub(crate) known: Known,
     /// What the jobs read so far wait for.
     pub(crate) waits: Vec<Wait>,
     pub(crate) problems: Problems,
@@ -52,8 +50,20 @@ pub(crate) struct Reader<'a> {
     /// Places that a syntax error has made unreliable: what is noted there would only confuse.
     distrusted: Vec<(usize, Range<usize>)>,
     pub(crate) source: &'a dyn ZoneSource,
+}
+
+/// What jobs may name, and what the jobs read so far have named: it outlives the text in which that stood.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// The pools that jobs may name.
+    pub(crate) pools: HashSet<Name>,
+    /// The notifiers that jobs may name, and when each speaks unless the job says so.
+    pub(crate) notifiers: HashMap<Name, NotifyWhen>,
     /// Zones asked for before: the zone, or what to say instead.
     pub(crate) zones: HashMap<String, Result<Zone, String>>,
+    /// Cron expressions read before that mean the same for every job and have nothing to warn of. Of many jobs
+    /// most are due when others are, and reading an expression takes longer than reading the rest of the job.
+    pub(crate) crons: HashMap<String, Cron>,
 }
 
 impl<'a> Reader<'a> {
@@ -62,8 +72,7 @@ impl<'a> Reader<'a> {
         Reader {
             file: 0,
             files,
-            pools: HashSet::new(),
-            notifiers: HashMap::new(),
+            known: Known::default(),
             waits: Vec::new(),
             problems: Problems::default(),
             suggester: Suggester::default(),
@@ -71,7 +80,6 @@ impl<'a> Reader<'a> {
             never_is_error: false,
             distrusted: Vec::new(),
             source,
-            zones: HashMap::new(),
         }
     }
 

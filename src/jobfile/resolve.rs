@@ -17,7 +17,7 @@ use super::draft::{Defaults, Draft, Interner, Timing};
 use super::job;
 use super::notifiers::{notifier, usual_when};
 use super::raw::{self, Item, Span, items};
-use super::reader::Reader;
+use super::reader::{Known, Reader};
 use super::settings::{DAEMON_FIELDS, DaemonSettings, EventHook, HOOK_FIELDS, event_hooks, named, pool};
 use super::source::{MAX_FILE_BYTES, Sources};
 
@@ -52,6 +52,12 @@ pub struct JobSet {
 }
 
 impl JobSet {
+    /// Finds a job by its name.
+    pub fn find(&self, name: &str) -> Option<&Arc<Job>> {
+        let place = self.jobs.binary_search_by(|job| job.name.as_str().cmp(name)).ok()?;
+        self.jobs.get(place)
+    }
+
     /// Returns the set of no files: no jobs, everything else as documented.
     pub fn empty(zones: &dyn ZoneSource) -> Self {
         let defaults = plain_defaults(zones.local());
@@ -128,26 +134,55 @@ pub fn fragment(
     zones: &dyn ZoneSource,
     peers: &dyn Peers,
 ) -> Result<Fragment, Vec<Diagnostic>> {
-    let mut problems = Problems::default();
-    let path: Arc<Path> = Path::new(&format!("<{name}>")).into();
-    let text = text_of(text.as_bytes(), 0, &mut problems);
-    let files = [FileText::new(path, None, text)];
-    let mut reader = Reader::new(&files, zones);
-    reader.partial = problems.any_error();
-    reader.problems = problems;
-    reader.pools = set.pools.iter().map(|pool| pool.name.clone()).collect();
-    reader.notifiers = set.notifiers.iter().map(|n| (n.name.clone(), usual_when(&n.channel))).collect();
-    reader.never_is_error = true;
-    let table = reader.parse(0, &files[0]);
-    let place = Span { start: 0, end: text.lines().next().map_or(0, str::len) };
-    let mut interner = Interner::new(&set.defaults);
-    let job = job::job(name, place, Origin::Added, &table, &set.defaults, &mut interner, &mut reader);
-    after::check(&[name], peers, &mut reader);
-    let failed = reader.problems.any_error();
-    let found = reader.problems.locate(&files);
-    match job {
-        Some(job) if !failed => Ok(Fragment { job, warnings: found }),
-        _ => Err(found),
+    Fragments::new(set, zones).read(text, name, peers)
+}
+
+/// Turns the definitions of many added jobs into jobs, one after the other, as [`fragment`] does. What they have in
+/// common is read once, and kept once.
+pub struct Fragments<'a> {
+    set: &'a JobSet,
+    zones: &'a dyn ZoneSource,
+    known: Known,
+    interner: Interner,
+}
+
+impl<'a> Fragments<'a> {
+    /// Prepares for definitions that start from the `[defaults]`, the zone, the pools and the notifiers of `set`.
+    pub fn new(set: &'a JobSet, zones: &'a dyn ZoneSource) -> Self {
+        let known = Known {
+            pools: set.pools.iter().map(|pool| pool.name.clone()).collect(),
+            notifiers: set.notifiers.iter().map(|n| (n.name.clone(), usual_when(&n.channel))).collect(),
+            ..Known::default()
+        };
+        Fragments { set, zones, known, interner: Interner::new(&set.defaults) }
+    }
+
+    /// Turns one definition into a job.
+    ///
+    /// # Errors
+    /// As for [`fragment`].
+    pub fn read(&mut self, text: &str, name: &Name, peers: &dyn Peers) -> Result<Fragment, Vec<Diagnostic>> {
+        let mut problems = Problems::default();
+        let path: Arc<Path> = Path::new(&format!("<{name}>")).into();
+        let text = text_of(text.as_bytes(), 0, &mut problems);
+        let files = [FileText::new(path, None, text)];
+        let mut reader = Reader::new(&files, self.zones);
+        reader.partial = problems.any_error();
+        reader.problems = problems;
+        reader.known = std::mem::take(&mut self.known);
+        reader.never_is_error = true;
+        let table = reader.parse(0, &files[0]);
+        let place = Span { start: 0, end: text.lines().next().map_or(0, str::len) };
+        let defaults = &self.set.defaults;
+        let job = job::job(name, place, Origin::Added, &table, defaults, &mut self.interner, &mut reader);
+        after::check(&[name], peers, &mut reader);
+        self.known = reader.known;
+        let failed = reader.problems.any_error();
+        let found = reader.problems.locate(&files);
+        match job {
+            Some(job) if !failed => Ok(Fragment { job, warnings: found }),
+            _ => Err(found),
+        }
     }
 }
 
@@ -285,7 +320,7 @@ impl<'d> Sections<'d> {
             reader.file = file;
             pools.extend(pool(&name, item, reader));
             // A pool that is declared badly is still declared: its jobs need no error of their own.
-            reader.pools.insert(name);
+            reader.known.pools.insert(name);
         }
         pools
     }
@@ -296,7 +331,7 @@ impl<'d> Sections<'d> {
             reader.file = file;
             let found = notifier(&name, item, reader);
             let when = found.as_ref().map_or(NotifyWhen::Change, |found| usual_when(&found.channel));
-            reader.notifiers.insert(name, when);
+            reader.known.notifiers.insert(name, when);
             notifiers.extend(found);
         }
         notifiers

@@ -1,5 +1,6 @@
 //! When a job is due: the seven trigger keys and the keys beside them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
@@ -102,7 +103,8 @@ pub(crate) fn firing(
         _ => {
             let search = Search { job, depth: 0 };
             let schedule = schedule(found, trigger, beside, search, reader)?;
-            return bounded(schedule, trigger, reader).map(Firing::Clock);
+            let schedule = bounded(schedule, trigger, reader)?;
+            return Some(Firing::Clock(Arc::new(schedule)));
         }
     };
     refuse_beside(found, trigger, reader);

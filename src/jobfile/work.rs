@@ -53,15 +53,15 @@ pub(crate) fn command_of(item: Item<'_>, reader: &mut Reader<'_>) -> Option<Comm
         DeValue::String(_) => reader.text(item).map(|text| Command::Shell(text.into())),
         DeValue::Array(_) => {
             let members = reader.list(item)?;
-            let mut words: Vec<Box<str>> = Vec::with_capacity(members.len());
+            let mut words: Vec<&str> = Vec::with_capacity(members.len());
             for member in members {
-                words.push(reader.any_text(member)?.into());
+                words.push(reader.any_text(member)?);
             }
             if words.first().is_some_and(|program| program.trim().is_empty()) {
                 reader.error(item.span, format!("{:?} names no program", item.key), None);
                 return None;
             }
-            Some(Command::Argv(words.into()))
+            Some(Command::Argv(words.into_iter().collect()))
         }
         _ => reader.wrong(item, "text or a list of texts"),
     }

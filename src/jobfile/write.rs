@@ -76,7 +76,10 @@ pub fn table(name: &Name, definition: &str) -> Result<String, WriteError> {
 ///
 /// # Errors
 /// When a file or a definition is not TOML.
-pub fn export(sources: &Sources, added: &[(Name, String)]) -> Result<String, WriteError> {
+pub fn export<'a>(
+    sources: &Sources,
+    added: impl Iterator<Item = (&'a Name, &'a str)>,
+) -> Result<String, WriteError> {
     let mut sections: [Vec<String>; SECTIONS.len()] = Default::default();
     for file in &sources.files {
         let text = text_of(&file.bytes)?;

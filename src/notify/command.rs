@@ -15,8 +15,9 @@ pub(super) fn program(command: &job::Command) -> Result<(&str, Vec<&str>), Deliv
     match command {
         job::Command::Shell(text) => Ok((SHELL, vec!["-c", text])),
         job::Command::Argv(words) => {
-            let (program, arguments) = words.split_first().ok_or(DeliveryError::NoCommand)?;
-            Ok((program, arguments.iter().map(|word| &**word).collect()))
+            let mut words = words.iter();
+            let program = words.next().ok_or(DeliveryError::NoCommand)?;
+            Ok((program, words.collect()))
         }
     }
 }

@@ -28,6 +28,7 @@ pub mod spawn;
 
 mod account;
 mod child;
+mod deaths;
 mod env_file;
 mod error;
 mod limits;
@@ -42,12 +43,13 @@ pub use adopt::{
 };
 pub use bound::{Kept, OutputWatch, Watched};
 pub use cgroup::{Cgroups, RunCgroup};
+pub use deaths::{hear_of_deaths, leave_deaths_to_others};
 pub use environment::{Environment, Inherited, RunContext};
 pub use error::StartError;
 pub use fd_store::{FdStore, Handed, Label, handed_back};
 pub use foreground::{Foreground, foreground};
 pub use group::RunTag;
-pub use memory::{give_back_memory, hold_little_memory};
+pub use memory::{give_back_code, give_back_memory, hold_little_memory};
 pub use output::{Evidence, LogFile, Logs};
 pub use procfs::{boot_id, host, open_files_limit};
 pub use read::LogReader;

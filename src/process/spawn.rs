@@ -204,7 +204,7 @@ fn arguments(start: &Start<'_>) -> Result<Vec<CString>, StartError> {
         Command::Shell(text) => {
             vec![shell.as_os_str(), OsStr::new("-c"), OsStr::new(&**text), OsStr::new(start.job.as_str())]
         }
-        Command::Argv(words) => words.iter().map(|word| OsStr::new(&**word)).collect(),
+        Command::Argv(words) => words.iter().map(OsStr::new).collect(),
     };
     let all = own.into_iter().chain(start.args.iter().map(OsStr::new));
     let all = all.map(|word| c_string(word, "an argument")).collect::<Result<Vec<_>, _>>()?;
@@ -281,7 +281,7 @@ fn explain(error: LaunchError, start: &Start<'_>, limits: &[ResourceLimit]) -> S
 fn explain_exec(source: io::Error, start: &Start<'_>) -> StartError {
     let program = match start.command {
         Command::Shell(_) => shell(start).to_string_lossy().into_owned(),
-        Command::Argv(words) => words.first().map(|word| word.to_string()).unwrap_or_default(),
+        Command::Argv(words) => words.first().unwrap_or_default().to_owned(),
     };
     match source.raw_os_error() {
         Some(libc::ENOENT | libc::ENOTDIR) if program.contains('/') || program.is_empty() => {

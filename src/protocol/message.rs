@@ -1,6 +1,8 @@
 //! Messages: the objects in the frames.
 
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::error::ServiceError;
@@ -34,9 +36,9 @@ pub struct Reply<T> {
 
 /// A reply as it is read, before it is known whether it is an error.
 #[derive(Debug, Deserialize)]
-struct AnyReply {
-    #[serde(default, deserialize_with = "or_empty")]
-    parameters: Map<String, Value>,
+struct AnyReply<'a> {
+    #[serde(borrow, default)]
+    parameters: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "or_false")]
     continues: bool,
     #[serde(default)]
@@ -74,15 +76,23 @@ impl Reply<Map<String, Value>> {
         let (name, parameters) = error.to_wire();
         Reply { parameters, continues: false, error: Some(name) }
     }
+}
 
-    /// Reads a reply; the inner result is what the service says.
+impl<'a> Reply<&'a RawValue> {
+    /// Reads a reply; the inner result is what the service says. The parameters, which may be about a hundred
+    /// thousand jobs, are an object, but are not looked into.
     ///
     /// # Errors
     /// Where the frame is no reply at all.
-    pub fn decode(frame: &[u8]) -> Result<Result<Self, ServiceError>, MessageError> {
+    pub fn decode(frame: &'a [u8]) -> Result<Result<Self, ServiceError>, MessageError> {
         let AnyReply { parameters, continues, error } = serde_json::from_slice(frame)?;
+        let parameters = match parameters {
+            Some(parameters) if parameters.get().starts_with('{') => parameters,
+            Some(_) => return Err(serde_json::Error::custom("the parameters are no object").into()),
+            None => serde_json::from_str("{}")?,
+        };
         Ok(match error {
-            Some(name) => Err(ServiceError::from_wire(&name, parameters)),
+            Some(name) => Err(ServiceError::from_wire(&name, serde_json::from_str(parameters.get())?)),
             None => Ok(Reply { parameters, continues, error: None }),
         })
     }
@@ -161,7 +171,7 @@ mod tests {
             let frame = encode(&Reply::from_error(&error)).unwrap();
             let (nul, message) = frame.split_last().unwrap();
             assert_eq!(*nul, 0);
-            assert_eq!(Reply::decode(message).unwrap(), Err(error));
+            assert_eq!(Reply::decode(message).unwrap().unwrap_err(), error);
         }
     }
 
@@ -174,6 +184,18 @@ mod tests {
         );
         let plain = ServiceError::from_wire("io.jobctl.Scheduler.Stopping", Map::new());
         assert_eq!(plain, ServiceError::Stopping);
+    }
+
+    #[test]
+    fn a_reply_is_read_without_a_look_at_its_parameters() {
+        let reply = Reply::decode(br#"{"continues":true,"x":1,"parameters": {"a":[1]} }"#).unwrap().unwrap();
+        assert_eq!((reply.parameters.get(), reply.continues), (r#"{"a":[1]}"#, true));
+        for none in [&b"{}"[..], br#"{"parameters":null,"error":null}"#] {
+            assert_eq!(Reply::decode(none).unwrap().unwrap().parameters.get(), "{}");
+        }
+        for garbage in ["", r#"{"parameters":[1]}"#, r#"{"parameters":{}"#, r#"{"parameters":1}"#] {
+            assert!(Reply::decode(garbage.as_bytes()).is_err(), "{garbage}");
+        }
     }
 
     #[test]

@@ -74,7 +74,7 @@ fn has_a_place(one: &Diagnostic, text: &str) {
 }
 
 fn comes_back(set: &JobSet, sources: &Sources) {
-    let text = write::export(sources, &[]).expect("what loads can be written");
+    let text = write::export(sources, std::iter::empty()).expect("what loads can be written");
     let again = jobfile::load(&self::sources(text.as_bytes()), &Embedded, &NoPeers);
     let again = again.unwrap_or_else(|found| panic!("{found:#?}\n{text}"));
     let plain = |set: &JobSet| -> Vec<Job> {

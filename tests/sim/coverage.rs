@@ -25,7 +25,7 @@ use super::oracle::Meta;
 #[derive(Clone, Debug)]
 struct Stretch {
     spec: String,
-    schedule: Schedule,
+    schedule: Arc<Schedule>,
     clerk: Rc<Clerk>,
     anchor: Timestamp,
     /// Fire times after this instant count.
@@ -49,7 +49,7 @@ struct Switch {
 pub(crate) struct Coverage {
     stretches: BTreeMap<Name, Vec<Stretch>>,
     /// Every trigger that was ever in use, by its text.
-    triggers: HashMap<String, (Schedule, Rc<Clerk>)>,
+    triggers: HashMap<String, (Arc<Schedule>, Rc<Clerk>)>,
     /// When each job was enabled and disabled: after how many decisions, at which instant.
     switches: BTreeMap<Name, Vec<Switch>>,
     /// In which stretch of its job a row was written, and rows whose count is not held against it.

@@ -133,10 +133,10 @@ pub(crate) fn firing(rng: &mut Rng, manner: &Manner, others: &[Name], now: Times
             }
             Firing::After(dependencies.into())
         }
-        _ => Firing::Clock(match manner {
+        _ => Firing::Clock(Arc::new(match manner {
             Manner::Dense => schedule(rng, now),
             Manner::Sparse(era) => era.schedule(rng, now),
-        }),
+        })),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::cli::error::chain;
 use crate::cli::paths::Paths;
 use crate::cli::render::time::{self, instant};
 use crate::cli::source::Source;
-use crate::cli::suspicions;
+use crate::cli::suspicions::{self, Programs};
 use crate::core::instant::Timestamp;
 use crate::core::job::Command;
 use crate::core::notifier::Channel;
@@ -66,13 +66,14 @@ pub(super) fn look(paths: &Paths, state: &State, context: &Context, found: &mut 
 
 /// What was added on the socket: it stands in no file.
 fn added(catalogue: &Catalogue, found: &mut Findings) {
+    let mut programs = Programs::default();
     for (name, errors) in catalogue.broken() {
         let first = errors.first().map(ToString::to_string).unwrap_or_default();
         let hint = format!("`jobctl edit {name} --set KEY=VALUE`, or `jobctl remove {name}`");
         found.problem("job", format!("{name} does not load: {first}"), hint);
     }
     for job in catalogue.jobs().iter().filter(|job| catalogue.added(job.name.as_str()).is_some()) {
-        for (message, hint) in suspicions::of_job(job) {
+        for (message, hint) in suspicions::of_job(job, &mut programs) {
             found.warning("job", format!("{}: {message}", job.name), hint);
         }
     }
@@ -100,8 +101,9 @@ fn notifiers(catalogue: &Catalogue, found: &mut Findings) {
                 Some("there is no sendmail".to_owned())
             }
             Channel::Command(Command::Argv(words)) => {
-                let program = words.first().map(|word| word.to_string()).unwrap_or_default();
-                (!suspicions::is_in_path(&program)).then(|| format!("the program {program:?} is not there"))
+                let program = words.first().unwrap_or_default();
+                (!Programs::default().has_in_path(program))
+                    .then(|| format!("the program {program:?} is not there"))
             }
             Channel::Mail { .. }
             | Channel::Command(Command::Shell(_))

@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::{Arc, Weak};
 
@@ -72,6 +73,12 @@ impl PartialEq for Calendar {
 }
 
 impl Eq for Calendar {}
+
+impl Hash for Calendar {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.dates.hash(state);
+    }
+}
 
 /// One search of the crate and the field that filters it.
 #[derive(Debug)]

@@ -24,7 +24,7 @@ pub(crate) const DAY: i64 = 86_400;
 ///
 /// The times of day are bit masks; the dates are behind `Arc`, shared between equal ones of a thread, and absent
 /// where every day matches, so that a job's expression costs little more than its text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Cron {
     text: Box<str>,
     seconds: u64,

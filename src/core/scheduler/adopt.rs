@@ -41,7 +41,7 @@ impl Scheduler {
         run.durable = true;
         run.catch_up = true;
         run.started = old.started_at.map(|at| (at, backdated(at, now)));
-        let known = !self.slot(job).removed;
+        let known = !self.slot(job).is_removed();
         let enabled = self.slot(job).job.enabled;
         let id = run.id;
         let open = &mut self.slot_mut(job).more_mut().open;
@@ -99,7 +99,7 @@ impl Scheduler {
     fn adopt(&mut self, id: RunId, job: JobId, remains: Remains<'_>, now: Now, fx: &mut Effects) {
         let Remains { found, steps, asked_at } = remains;
         self.take_hold_of_instance(id, job);
-        let wanted = !self.slot(job).removed;
+        let wanted = !self.slot(job).is_removed();
         let Some(run) = self.runs.get_mut(&id) else { return };
         run.stage = Stand::Alive;
         run.catch_up = false;

@@ -77,7 +77,7 @@ impl Scheduler {
                 self.find_next(id);
             }
             Firing::Startup | Firing::Shutdown | Firing::After(_) => {
-                slot.next = slot.next.map(|next| next.min(now.wall));
+                slot.set_next(slot.next().map(|next| next.min(now.wall)));
             }
         }
         self.arm(id);
@@ -89,7 +89,7 @@ impl Scheduler {
         fx.commit(Change::Heartbeat { at: now.wall });
         for id in std::mem::take(&mut self.rewound) {
             let slot = self.slot(id);
-            if slot.removed {
+            if slot.is_removed() {
                 continue;
             }
             let Firing::Clock(schedule) = &slot.job.firing else { continue };

@@ -145,7 +145,7 @@ impl Scheduler {
     pub(super) fn pause_ends(&mut self, id: JobId, now: Now, fx: &mut Effects) {
         let name = self.slot(id).job.name.clone();
         let over = self.slot(id).pause().and_then(|pause| pause.until).is_some_and(|until| until <= now.wall);
-        if over && !self.slot(id).removed {
+        if over && !self.slot(id).is_removed() {
             self.resume(&name, false, now, fx);
         }
     }

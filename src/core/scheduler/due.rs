@@ -25,7 +25,7 @@ impl Scheduler {
     pub(super) fn fall_due(&mut self, now: Now, fx: &mut Effects) {
         let mut due = Vec::new();
         while let Some(id) = self.job_timers.take_due(now.wall) {
-            self.slot_mut(id).armed = None;
+            self.slot_mut(id).set_armed(None);
             due.push(id);
         }
         if due.is_empty() {
@@ -34,7 +34,7 @@ impl Scheduler {
         if due.len() > 1 {
             due.sort_by_cached_key(|id| {
                 let slot = self.slot(*id);
-                (slot.next, Reverse(slot.job.policy.priority), slot.job.name.clone())
+                (slot.next(), Reverse(slot.job.policy.priority), slot.job.name.clone())
             });
         }
         for id in due {
@@ -45,7 +45,7 @@ impl Scheduler {
 
     fn decide(&mut self, id: JobId, now: Now, fx: &mut Effects) {
         let slot = self.slot(id);
-        let Some(first) = slot.next else { return };
+        let Some(first) = slot.next() else { return };
         let due_at = first.plus(self.jitter_of(slot, first));
         let too_early = due_at > now.wall.plus(self.settings.claim_lead);
         if too_early || (due_at > now.wall && !slot.open().is_empty()) {
@@ -78,7 +78,7 @@ impl Scheduler {
     fn event_is_over(&mut self, id: JobId, fx: &mut Effects) {
         let slot = self.slot_mut(id);
         let job = slot.job.clone();
-        slot.next = None;
+        slot.set_next(None);
         if matches!(job.firing, Firing::After(_)) {
             slot.more_mut().satisfied.clear();
             fx.commit(Change::Satisfied { job: job.name.clone(), dependencies: Vec::new() });
@@ -90,7 +90,7 @@ impl Scheduler {
     pub(super) fn leave_out(&mut self, id: JobId, otherwise: Reason, now: Now, fx: &mut Effects) {
         let slot = self.slot(id);
         let job = slot.job.clone();
-        if !job.enabled || slot.removed {
+        if !job.enabled || slot.is_removed() {
             return;
         }
         let reason = match (slot.pause(), &self.hold) {
@@ -98,7 +98,7 @@ impl Scheduler {
             (None, Some(_)) => Reason::Held,
             (None, None) => otherwise,
         };
-        match (&job.firing, slot.next) {
+        match (&job.firing, slot.next()) {
             (Firing::Clock(schedule), _) => {
                 if let Some(fires) = schedule.fires_between(slot.anchor, slot.cursor, now.wall) {
                     self.gap(id, &job, RunStatus::Skipped, reason, None, fires, now, fx);
@@ -134,12 +134,12 @@ impl Scheduler {
                 let one = Fires { count: 1, first, last: first };
                 self.gap(id, job, RunStatus::Missed, Reason::Grace, None, one, now, fx);
             }
-            self.slot_mut(id).next = second;
+            self.slot_mut(id).set_next(second);
             return second.is_none();
         }
         self.decide_late(id, job, schedule, first, now, fx);
         self.find_next(id);
-        self.slot(id).next.is_none()
+        self.slot(id).next().is_none()
     }
 
     /// Decides several late fire times: those out of grace are missed, those in grace become one run, or one

@@ -227,7 +227,7 @@ impl Scheduler {
             let job = self.slot(id).job.clone();
             let Firing::After(dependencies) = &job.firing else { continue };
             let comes_true = dependencies.iter().any(|d| d.job == *name && ends_so(d.on, status));
-            if !comes_true || self.slot(id).removed || !job.enabled {
+            if !comes_true || self.slot(id).is_removed() || !job.enabled {
                 continue;
             }
             let more = self.slot_mut(id).more_mut();
@@ -237,7 +237,7 @@ impl Scheduler {
             let satisfied = more.satisfied.clone();
             fx.commit(Change::Satisfied { job: job.name.clone(), dependencies: satisfied.clone() });
             if dependencies.iter().all(|dependency| satisfied.contains(&dependency.job)) {
-                self.slot_mut(id).next = Some(now.wall);
+                self.slot_mut(id).set_next(Some(now.wall));
                 self.arm(id);
             }
         }
@@ -251,7 +251,7 @@ impl Scheduler {
         let old = more.and_then(|more| more.overdue_at);
         let since = absent_since(slot);
         let said = more.and_then(|more| more.overdue_since) == Some(since);
-        let wanted = slot.job.enabled && !slot.removed && !said;
+        let wanted = slot.job.enabled && !slot.is_removed() && !said;
         let within = slot.job.policy.expect.success_within.filter(|_| wanted);
         let at = within.map(|within| since.plus(within));
         if old == at {
@@ -271,7 +271,7 @@ impl Scheduler {
         let slot = self.slot_mut(id);
         // The alarm has rung: whoever arms it again is not to take it for armed.
         slot.more_mut().overdue_at = None;
-        if slot.removed || slot.pause().is_some() {
+        if slot.is_removed() || slot.pause().is_some() {
             return;
         }
         let job = slot.job.clone();

@@ -9,7 +9,7 @@ use super::{Scheduler, WallTimer};
 use crate::core::change::{Change, Pause};
 use crate::core::event::{Event, EventKind};
 use crate::core::instant::{Now, Timestamp};
-use crate::core::job::{Command, Job, Origin, Pool, Work};
+use crate::core::job::{Command, Job, Origin, Pool, Words, Work};
 use crate::core::name::Name;
 use crate::core::policy;
 use crate::core::run::{Reason, RunStatus, Source};
@@ -146,13 +146,13 @@ impl Scheduler {
             let slot = self.slot_mut(id);
             slot.cursor = cursor;
             slot.anchor = anchor;
-            slot.next = None;
+            slot.set_next(None);
             forget_dependencies(&job.name, &mut slot.more_mut().satisfied, fx);
             self.skip_this_boot(id, fx);
         }
         if retimed || old.enabled != job.enabled || old.firing != job.firing {
             // What has fallen due by the zone's old rules has its outcome; the new ones count from now on.
-            let decided = self.slot(id).next.is_none_or(|next| next > now.wall);
+            let decided = self.slot(id).next().is_none_or(|next| next > now.wall);
             if job.enabled && !retimed && (!old.enabled || decided) {
                 self.pass_over(id, now, fx);
             }
@@ -180,8 +180,8 @@ impl Scheduler {
         fx.event(job_event(now, EventKind::JobRemoved, name));
         self.leave_out(id, Reason::Removed, now, fx);
         let slot = self.slot_mut(id);
-        slot.removed = true;
-        slot.next = None;
+        slot.more_mut().removed = true;
+        slot.set_next(None);
         self.arm(id);
         self.drop_waiting(id, Reason::Removed, true, now, fx);
         for run in self.slot(id).open().to_vec() {
@@ -199,7 +199,7 @@ impl Scheduler {
     /// Frees a removed job's place once its last run is over.
     pub(super) fn free_if_gone(&mut self, id: JobId) {
         let slot = self.slot(id);
-        if slot.removed && slot.open().is_empty() && self.by_name.get(&slot.job.name) == Some(&id) {
+        if slot.is_removed() && slot.open().is_empty() && self.by_name.get(&slot.job.name) == Some(&id) {
             let name = slot.job.name.clone();
             self.by_name.remove(&name);
             self.free.push(id);
@@ -224,16 +224,16 @@ impl Scheduler {
     pub(super) fn find_next(&mut self, id: JobId) {
         let slot = self.slot(id);
         let next = match &slot.job.firing {
-            _ if !slot.job.enabled || slot.removed => None,
+            _ if !slot.job.enabled || slot.is_removed() => None,
             Firing::Clock(schedule) => schedule.next_after(slot.anchor, slot.cursor),
             Firing::After(dependencies) => {
                 let satisfied = slot.more().map_or(&[][..], |more| &more.satisfied);
                 let all = dependencies.iter().all(|dependency| satisfied.contains(&dependency.job));
-                all.then_some(slot.next.unwrap_or(self.last.wall))
+                all.then_some(slot.next().unwrap_or(self.last.wall))
             }
-            Firing::Startup | Firing::Shutdown => slot.next,
+            Firing::Startup | Firing::Shutdown => slot.next(),
         };
-        self.slot_mut(id).next = next;
+        self.slot_mut(id).set_next(next);
     }
 
     /// Arms the deadline of a job's next fire time: early by the claim's lead, so that the claim is durable at
@@ -241,14 +241,14 @@ impl Scheduler {
     pub(super) fn arm(&mut self, id: JobId) {
         let lead = self.settings.claim_lead;
         let slot = self.slot(id);
-        let at = match slot.next {
+        let at = match slot.next() {
             Some(next) if slot.pause().is_none() => {
                 let due = next.plus(self.jitter_of(slot, next));
                 Some(if slot.open().is_empty() { due.minus(lead) } else { due })
             }
             Some(_) | None => None,
         };
-        let old = slot.armed;
+        let old = slot.armed();
         if old == at {
             return;
         }
@@ -258,7 +258,7 @@ impl Scheduler {
         if let Some(at) = at {
             self.job_timers.arm(at, id);
         }
-        self.slot_mut(id).armed = at;
+        self.slot_mut(id).set_armed(at);
     }
 
     /// Returns the delay on top of a fire time: never past the next one, never past the schedule's end.
@@ -282,7 +282,7 @@ impl Scheduler {
     /// depend on how names are hashed.
     pub(super) fn live_ids(&self) -> impl Iterator<Item = JobId> {
         let places = (0..).map(JobId).zip(&self.slots);
-        places.filter(|(_, slot)| !slot.removed).map(|(id, _)| id)
+        places.filter(|(_, slot)| !slot.is_removed()).map(|(id, _)| id)
     }
 
     /// Makes a place for a job that has left the set while a run of it was alive and the daemon was not.
@@ -291,7 +291,7 @@ impl Scheduler {
             name: name.clone(),
             origin: Origin::Added,
             firing: Firing::Shutdown,
-            work: Work::Command(Command::Argv(Box::default())),
+            work: Work::Command(Command::Argv(Words::default())),
             policy: Arc::default(),
             execution: Arc::default(),
             about: Arc::default(),
@@ -299,7 +299,7 @@ impl Scheduler {
             paused: false,
         };
         let mut slot = Slot::new(Arc::new(job), now.wall, now.wall);
-        slot.removed = true;
+        slot.more_mut().removed = true;
         self.place(slot)
     }
 

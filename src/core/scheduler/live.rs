@@ -20,22 +20,36 @@ pub(super) struct JobId(pub(super) u32);
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) job: Arc<Job>,
-    /// True: the job has left the set and waits for the end of its runs.
-    pub(super) removed: bool,
     /// Every fire time up to here has its outcome.
     pub(super) cursor: Timestamp,
     /// The origin of intervals.
     pub(super) anchor: Timestamp,
     /// The next fire time; for a job without a clock, the pending one.
-    pub(super) next: Option<Timestamp>,
+    next: Deadline,
     /// The deadline under which the job stands in the timers.
-    pub(super) armed: Option<Timestamp>,
+    armed: Deadline,
     more: Option<Box<More>>,
+}
+
+/// An instant, or none, in half the bytes of an `Option`: the end of time, which no clock reaches, stands for none.
+#[derive(Clone, Copy, Debug)]
+struct Deadline(Timestamp);
+
+impl Deadline {
+    fn new(at: Option<Timestamp>) -> Self {
+        Deadline(at.unwrap_or(Timestamp::MAX))
+    }
+
+    fn get(self) -> Option<Timestamp> {
+        (self.0 != Timestamp::MAX).then_some(self.0)
+    }
 }
 
 /// What only some jobs have.
 #[derive(Debug, Default)]
 pub(super) struct More {
+    /// True: the job has left the set and waits for the end of its runs.
+    pub(super) removed: bool,
     pub(super) pause: Option<Pause>,
     /// Runs that are not over, oldest first.
     pub(super) open: Vec<RunId>,
@@ -56,7 +70,28 @@ pub(super) struct More {
 
 impl Slot {
     pub(super) fn new(job: Arc<Job>, cursor: Timestamp, anchor: Timestamp) -> Self {
-        Slot { job, removed: false, cursor, anchor, next: None, armed: None, more: None }
+        let none = Deadline::new(None);
+        Slot { job, cursor, anchor, next: none, armed: none, more: None }
+    }
+
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        self.next.get()
+    }
+
+    pub(super) fn set_next(&mut self, next: Option<Timestamp>) {
+        self.next = Deadline::new(next);
+    }
+
+    pub(super) fn armed(&self) -> Option<Timestamp> {
+        self.armed.get()
+    }
+
+    pub(super) fn set_armed(&mut self, armed: Option<Timestamp>) {
+        self.armed = Deadline::new(armed);
+    }
+
+    pub(super) fn is_removed(&self) -> bool {
+        self.more().is_some_and(|more| more.removed)
     }
 
     /// Returns the rare part for reading.

@@ -238,7 +238,7 @@ impl Scheduler {
 
     /// Finds a job of the set by its name; a job that has left it is not found.
     fn find(&self, name: &str) -> Option<JobId> {
-        self.by_name.get(name).copied().filter(|id| !self.slot(*id).removed)
+        self.by_name.get(name).copied().filter(|id| !self.slot(*id).is_removed())
     }
 
     /// Writes down how far the wall clock has come, now and then.

@@ -75,7 +75,7 @@ impl Scheduler {
         self.lose_fires(id, job, fires, now, fx);
         self.find_next(id);
         self.arm(id);
-        if self.slot(id).next.is_none() {
+        if self.slot(id).next().is_none() {
             fx.event(job_event(now, EventKind::JobFinished, &job.name));
         }
     }
@@ -93,9 +93,9 @@ impl Scheduler {
         if slot.more().is_none_or(|more| more.satisfied.is_empty()) {
             return;
         }
-        let was_due = slot.next.is_some();
+        let was_due = slot.next().is_some();
         let slot = self.slot_mut(id);
-        slot.next = None;
+        slot.set_next(None);
         slot.more_mut().satisfied.clear();
         fx.commit(Change::Satisfied { job: job.name.clone(), dependencies: Vec::new() });
         if was_due {

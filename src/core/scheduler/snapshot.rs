@@ -87,6 +87,11 @@ impl Scheduler {
         self.find(name).map(|id| self.picture(self.slot(id)))
     }
 
+    /// Returns the definition of one job: less to look up than all that is known of it.
+    pub fn definition(&self, name: &str) -> Option<&Arc<Job>> {
+        self.find(name).map(|id| &self.slot(id).job)
+    }
+
     /// Shows one run that is not over.
     pub fn run(&self, id: RunId) -> Option<RunSnapshot> {
         let run = self.runs.get(&id)?;
@@ -176,7 +181,7 @@ impl Scheduler {
             JobState::Running
         } else if slot.pause().is_some() {
             JobState::Paused
-        } else if slot.job.enabled && (slot.next.is_some() || waits_for_event || !open.is_empty()) {
+        } else if slot.job.enabled && (slot.next().is_some() || waits_for_event || !open.is_empty()) {
             JobState::Scheduled
         } else {
             JobState::Finished
@@ -187,7 +192,7 @@ impl Scheduler {
             pause: slot.pause().cloned(),
             next_fire_time: ahead
                 .and_then(|run| run.fire_time)
-                .or(slot.next)
+                .or(slot.next())
                 .filter(|_| slot.pause().is_none()),
             anchor: slot.anchor,
             cursor: slot.cursor,

@@ -13,6 +13,7 @@ mod preview;
 mod search;
 mod spec;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use at::AtError;
@@ -26,8 +27,8 @@ use super::name::Name;
 /// What makes a job due.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Firing {
-    /// The clock.
-    Clock(Schedule),
+    /// The clock; jobs with the same schedule share it.
+    Clock(Arc<Schedule>),
     /// `on = "startup"`.
     Startup,
     /// `on = "shutdown"`.
@@ -57,7 +58,7 @@ pub enum DependencyOn {
 }
 
 /// A clock trigger with the bounds around it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Schedule {
     /// The rule.
     pub trigger: Trigger,
@@ -83,7 +84,7 @@ pub enum FireNote {
 }
 
 /// A rule that says when; see the file of each kind.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Trigger {
     /// `cron = "..."` or `cron = { .. }`.
     Cron(Box<CronTrigger>),
@@ -98,7 +99,7 @@ pub enum Trigger {
 }
 
 /// A cron expression and what time changes do to it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CronTrigger {
     /// The compiled expression.
     pub cron: Cron,
@@ -107,7 +108,7 @@ pub struct CronTrigger {
 }
 
 /// One instant, with the wall time it was written as.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct At {
     /// The instant.
     pub at: Timestamp,

@@ -7,7 +7,7 @@ use crate::core::duration;
 
 impl Firing {
     /// Names the kind, as in `list --trigger` and JSON.
-    pub const fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match self {
             Firing::Clock(schedule) => schedule.trigger.kind(),
             Firing::Startup => "startup",

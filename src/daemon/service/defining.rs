@@ -10,7 +10,7 @@ use crate::core::instant::Now;
 use crate::core::job::Job;
 use crate::core::name::Name;
 use crate::core::scheduler::{Answer, Command, Input, PutAction, RunNow};
-use crate::core::trigger::{Firing, Schedule, Trigger};
+use crate::core::trigger::{Firing, Trigger};
 use crate::daemon::catalogue::CatalogueError;
 use crate::daemon::clock;
 use crate::daemon::event_loop::EventLoop;
@@ -25,7 +25,8 @@ use crate::zoneinfo;
 
 /// Says whether a job is due once, at an instant that has passed.
 fn has_passed(job: &Job, now: Now) -> bool {
-    matches!(&job.firing, Firing::Clock(Schedule { trigger: Trigger::At(at), .. }) if at.at <= now.wall)
+    let Firing::Clock(schedule) = &job.firing else { return false };
+    matches!(&schedule.trigger, Trigger::At(at) if at.at <= now.wall)
 }
 
 impl EventLoop {
@@ -52,7 +53,7 @@ impl EventLoop {
     fn try_add(&mut self, add: &request::Add, by: Actor) -> Result<Done, ServiceError> {
         let name = checked_name(&add.name)?;
         self.not_declared(&name)?;
-        let before = self.service.catalogue.added(name.as_str()).map(|added| added.toml.clone());
+        let before = self.service.catalogue.added(name.as_str()).map(|added| added.toml.to_string());
         if before.is_some() && !add.replace {
             return Err(ServiceError::NameTaken { name: name.to_string() });
         }
@@ -147,7 +148,7 @@ impl EventLoop {
         self.known(name)?;
         let name = checked_name(name)?;
         self.not_declared(&name)?;
-        let before = self.service.catalogue.added(name.as_str()).map(|added| added.toml.clone());
+        let before = self.service.catalogue.added(name.as_str()).map(|added| added.toml.to_string());
         let before = before.ok_or_else(|| internal("the job has no definition"))?;
         let after = changed(&before).map_err(|error| invalid(&error, "`jobctl show` has the definition"))?;
         let checked = self.check(&name, &after)?;

@@ -125,7 +125,7 @@ impl EventLoop {
         let now = clock::now();
         for (checked, toml) in back {
             let current = self.service.catalogue.added(checked.job.name.as_str());
-            let current = current.map(|added| added.toml.clone());
+            let current = current.map(|added| added.toml.to_string());
             let action = if current.is_some() { PutAction::Replaced } else { PutAction::Added };
             self.put(&checked, toml, action, current, by, now)?;
         }

@@ -140,7 +140,7 @@ fn command_text(command: &Command) -> String {
         Command::Shell(text) => text.to_string(),
         Command::Argv(words) => {
             let quoted = words.iter().map(|word| match word.chars().all(plain) && !word.is_empty() {
-                true => word.to_string(),
+                true => word.to_owned(),
                 false => format!("'{}'", word.replace('\'', "'\\''")),
             });
             quoted.collect::<Vec<_>>().join(" ")

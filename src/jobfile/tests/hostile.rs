@@ -34,7 +34,7 @@ fn survives(bytes: Vec<u8>) {
     }
     let _ = fragment(&text, &name("a"), &JobSet::empty(&Zones), &Zones, &NoPeers);
     let _ = write::set(&text, "env.A", "1");
-    let _ = write::export(&sources(&[("j", &text)]), &[]);
+    let _ = write::export(&sources(&[("j", &text)]), std::iter::empty());
 }
 
 proptest! {

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::{job_of, job_with, loaded};
 use crate::core::job::{
-    Command, Grace, NotifyWhen, OnBusy, OnLost, RetryOn, StartupScope, Stdin, Step, StepBody, Work,
+    Command, Grace, NotifyWhen, OnBusy, OnLost, RetryOn, StartupScope, Stdin, Step, StepBody, Words, Work,
 };
 use crate::core::notifier::Channel;
 use crate::core::trigger::{DependencyOn, Firing, Trigger};
@@ -51,7 +51,7 @@ fn every_policy_key_is_read() {
     assert_eq!(policy.retry.on, RetryOn::Only { codes: vec![1, 75], timeout: true, signal: false });
     assert_eq!((policy.keep.runs, policy.keep.age), (7, seconds(604_800)));
     assert_eq!(policy.hooks.before, [shell("a")]);
-    assert_eq!(policy.hooks.after_run, [shell("b"), Command::Argv(["c".into(), "d".into()].into())]);
+    assert_eq!(policy.hooks.after_run, [shell("b"), Command::Argv(Words::from_iter(["c", "d"]))]);
     assert_eq!(
         (&*policy.hooks.on_success, &*policy.hooks.on_failure),
         (&[shell("e")][..], &[shell("f")][..])
@@ -120,7 +120,7 @@ fn steps_are_texts_lists_and_tables() {
     let Work::Steps(steps) = &job.work else { panic!("{:?}", job.work) };
     let expected = [
         step("1", StepBody::Command(shell("one"))),
-        step("2", StepBody::Command(Command::Argv(["two".into(), "2".into()].into()))),
+        step("2", StepBody::Command(Command::Argv(Words::from_iter(["two", "2"])))),
         Step {
             timeout: Some(seconds(5)),
             continue_on_error: true,

@@ -42,7 +42,7 @@ fn an_export_loads_to_the_same_set() {
     let before = sources(&[("jobs.toml", &file), ("jobs.d/two.toml", two)]);
     let first = load(&before, &Zones, &NoPeers).unwrap();
     let fragment = "command = \"late\"\nevery = \"3h\"\n[env]\nA = \"1\"\n";
-    let text = export(&before, &[(name("a0"), fragment.to_owned())]).unwrap();
+    let text = export(&before, [(&name("a0"), fragment)].into_iter()).unwrap();
     let again = loaded(&text);
     let mut jobs = unplaced(&first);
     let mut late = Job::clone(&added(fragment, &first).unwrap());
@@ -51,7 +51,7 @@ fn an_export_loads_to_the_same_set() {
     assert_eq!(unplaced(&again), jobs);
     assert_eq!((&again.pools, &again.daemon), (&first.pools, &first.daemon));
     assert_eq!((&again.event_hooks, again.timezone.name()), (&first.event_hooks, "Europe/Berlin"));
-    assert_eq!(export(&sources(&[("x", &text)]), &[]).unwrap(), text);
+    assert_eq!(export(&sources(&[("x", &text)]), std::iter::empty()).unwrap(), text);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::process::Command as Process;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 
 use super::{AMPLE, SHORT, courier, message, settings};
-use crate::core::job::Command;
+use crate::core::job::{Command, Words};
 use crate::core::notifier::Channel;
 use crate::notify::{Courier, DeliveryError, Message};
 
@@ -87,10 +87,10 @@ fn a_command_gets_the_message_in_its_environment_and_on_stdin() {
 fn a_command_of_words_needs_no_shell() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("a file; with $odd name");
-    let words = ["cp", "/dev/stdin", file.to_str().unwrap()].map(Box::from);
-    courier().deliver(&settings(Channel::Command(Command::Argv(words.into())), AMPLE), &message()).unwrap();
+    let words = ["cp", "/dev/stdin", file.to_str().unwrap()].into_iter().collect();
+    courier().deliver(&settings(Channel::Command(Command::Argv(words)), AMPLE), &message()).unwrap();
     assert!(std::fs::read_to_string(file).unwrap().contains("jobctl why backup"));
-    let empty = Channel::Command(Command::Argv(Box::default()));
+    let empty = Channel::Command(Command::Argv(Words::default()));
     let error = courier().deliver(&settings(empty, AMPLE), &message()).unwrap_err();
     assert!(matches!(error, DeliveryError::NoCommand) && error.is_permanent(), "{error:?}");
 }

@@ -130,7 +130,7 @@ fn shell(text: &str) -> Command {
 }
 
 fn argv(words: &[&str]) -> Command {
-    Command::Argv(words.iter().map(|word| (*word).into()).collect())
+    Command::Argv(words.iter().copied().collect())
 }
 
 /// Waits until somebody has written a line into a FIFO; the reader goes on to see the end of all writers.

@@ -210,7 +210,7 @@ fn while_the_store_is_degraded_nothing_is_claimed_and_afterwards_grace_judges() 
 fn jitter_delays_the_start_and_keeps_the_nominal_time() {
     let mut firing = cron("* * * * *");
     if let Firing::Clock(schedule) = &mut firing {
-        schedule.jitter = MINUTE * 5;
+        std::sync::Arc::make_mut(schedule).jitter = MINUTE * 5;
     }
     let mut world = World::new(vec![job("a", firing, |_| {})]);
     for _ in 0..20 {
@@ -228,7 +228,7 @@ fn jitter_delays_the_start_and_keeps_the_nominal_time() {
 #[test]
 fn a_fire_time_whose_delay_is_not_over_is_not_missed_with_those_before_it() {
     let Firing::Clock(schedule) = cron("0 * * * *") else { panic!() };
-    let firing = Firing::Clock(Schedule { jitter: HOUR, ..schedule });
+    let firing = Firing::Clock(Schedule { jitter: HOUR, ..(*schedule).clone() }.into());
     let late = job("a", firing, |policy| policy.grace = Grace::For(SECOND * 10));
     let mut world = World::new(vec![late]);
     let (fourteen, due_at) = (NOON.plus(HOUR * 2), jitter("a", NOON.plus(HOUR * 2), HOUR));

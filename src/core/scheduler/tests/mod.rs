@@ -37,7 +37,8 @@ pub(super) fn name(text: &str) -> Name {
 }
 
 pub(super) fn clock(trigger: Trigger) -> Firing {
-    Firing::Clock(Schedule { trigger, zone: Zone::utc(), start: None, end: None, jitter: Duration::ZERO })
+    let schedule = Schedule { trigger, zone: Zone::utc(), start: None, end: None, jitter: Duration::ZERO };
+    Firing::Clock(schedule.into())
 }
 
 pub(super) fn cron(text: &str) -> Firing {

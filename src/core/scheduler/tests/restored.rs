@@ -1,5 +1,6 @@
 //! S3: after a restore nothing that may have run runs again, and everything has its outcome.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{HOUR, MINUTE, NOON, World, clock, cron, job, memory, name};
@@ -67,7 +68,7 @@ fn a_one_shot_that_the_copy_does_not_know_is_not_due_again() {
 #[test]
 fn jitter_that_reaches_beyond_the_restore_is_still_to_come() {
     let Firing::Clock(mut schedule) = cron("29 * * * *") else { panic!("a clock") };
-    schedule.jitter = Duration::from_secs(1_500);
+    Arc::make_mut(&mut schedule).jitter = Duration::from_secs(1_500);
     let firing = Firing::Clock(schedule);
     // 11:29 and its jitter of this name is due after the restore at 11:30.
     let world = world(vec![job("a", firing, |policy| policy.grace = Grace::Unlimited)], |_| {});
