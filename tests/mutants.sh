@@ -109,6 +109,7 @@ while IFS= read -r row; do
     from="${from//\\n/$'\n'}" to="${to//\\n/$'\n'}"
     [ $# -gt 0 ] && [[ ! " $* " == *" $name "* ]] && continue
     tried=$((tried + 1))
+    cp "$copy/$file" "$copy.kept"
     if ! FROM="$from" TO="$to" perl -0pi -e '$n = s/\Q$ENV{FROM}\E/$ENV{TO}/; END { exit !$n }' "$copy/$file"; then
         echo "stale     $name: $file does not have: $from"
     elif ! notices "$file"; then
@@ -119,7 +120,7 @@ while IFS= read -r row; do
         caught=$((caught + 1))
         echo "caught    $name: $({ grep -am1 -E '^seed [0-9]+:' "$copy.log" || grep -am1 'panicked at' "$copy.log"; } | cut -c1-150)"
     fi
-    cp "$file" "$copy/$file"
+    cp "$copy.kept" "$copy/$file"
 done < <(mutants)
 echo "$caught of $tried caught by the simulation ($JOBCTL_SIM_SEEDS seeds) and the tests of time"
 [ "$caught" -eq "$tried" ]

@@ -120,6 +120,9 @@ async fn serve(options: &Options) -> Result<(), RunError> {
         socket: options.socket.clone(),
     };
     let (scheduler, first, executor) = begin(options, &catalogue, loaded, &boot_id, executor)?;
+    if let Some(reaches) = scheduler.waits_for_clock() {
+        tracing::warn!(%reaches, "the clock stands before what the store has seen: jobs by the clock wait for it");
+    }
     tracing::info!(jobs = catalogue.jobs().len(), socket = %options.socket.display(), "ready");
     let logs = executor.logs().clone();
     let mut service = Service::new(catalogue, notifier, event_hooks, queries, logs, identity);

@@ -5,6 +5,7 @@
 //! every stretch are walked one by one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use jobctl::core::run::{RunId, Source};
 use jobctl::core::trigger::{Firing, Schedule, Trigger};
 use jobctl::store::RunRow;
 
+use super::clerk::Clerk;
 use super::ledger::Ledger;
 use super::oracle::Meta;
 
@@ -24,6 +26,7 @@ use super::oracle::Meta;
 struct Stretch {
     spec: String,
     schedule: Arc<Schedule>,
+    clerk: Rc<Clerk>,
     anchor: Timestamp,
     /// Fire times after this instant count.
     from: Timestamp,
@@ -46,7 +49,7 @@ struct Switch {
 pub(crate) struct Coverage {
     stretches: BTreeMap<Name, Vec<Stretch>>,
     /// Every trigger that was ever in use, by its text.
-    triggers: HashMap<String, Arc<Schedule>>,
+    triggers: HashMap<String, (Arc<Schedule>, Rc<Clerk>)>,
     /// When each job was enabled and disabled: after how many decisions, at which instant.
     switches: BTreeMap<Name, Vec<Switch>>,
     /// In which stretch of its job a row was written, and rows whose count is not held against it.
@@ -62,7 +65,8 @@ pub(crate) struct Coverage {
 impl Coverage {
     pub(crate) fn register(&mut self, job: &Job) {
         if let Firing::Clock(schedule) = &job.firing {
-            self.triggers.insert(job.firing.spec(), schedule.clone());
+            let clerk = || (schedule.clone(), Rc::new(Clerk::of(schedule)));
+            self.triggers.entry(job.firing.spec()).or_insert_with(clerk);
         } else {
             self.waits_for_events.insert(job.name.clone());
         }
@@ -120,12 +124,13 @@ impl Coverage {
 
     /// Begins a stretch; `nth` = the number of the decision to do so.
     fn begin(&mut self, job: &Name, spec: &str, from: Timestamp, anchor: Timestamp, nth: u64) {
-        if let Some(schedule) = self.triggers.get(spec).cloned() {
+        if let Some((schedule, clerk)) = self.triggers.get(spec).cloned() {
             let spec = spec.to_owned();
             let until = self.enabled_until(job, nth, from);
             // What was decided before the clock was set back may become durable after it.
             let moves = is_free(&schedule) && self.set_backs.iter().any(|(decisions, _)| *decisions >= nth);
-            let stretch = Stretch { spec, schedule, anchor, from, until, moved: moves.then_some(from) };
+            let stretch =
+                Stretch { spec, schedule, clerk, anchor, from, until, moved: moves.then_some(from) };
             self.stretches.entry(job.clone()).or_default().push(stretch);
         }
     }
@@ -234,6 +239,10 @@ impl Coverage {
         known: &BTreeMap<Name, Arc<Job>>,
     ) -> Vec<String> {
         let mut complaints = Vec::new();
+        let mut rows_of: HashMap<&Name, Vec<&RunRow>> = HashMap::new();
+        for row in ledger.all_rows().filter(|row| row.source == Source::Schedule) {
+            rows_of.entry(&row.job).or_default().push(row);
+        }
         for (job, stretches) in &self.stretches {
             for stretch in stretches {
                 let cursor = || ledger.jobs.get(job).and_then(|memory| memory.cursor).unwrap_or(stretch.from);
@@ -248,7 +257,7 @@ impl Coverage {
                 };
                 complaints.extend(walk(job, stretch, through, ledger).err());
             }
-            let rows = ledger.all_rows().filter(|row| row.job == *job && row.source == Source::Schedule);
+            let rows = rows_of.remove(job).unwrap_or_default().into_iter();
             let rows = rows.filter(|row| !self.rough.contains(&row.run));
             let rows = rows.filter(|row| row.attempts > 0 || !self.waits_for_events.contains(job));
             complaints.extend(rows.filter_map(|row| {
@@ -270,7 +279,7 @@ const fn is_free(schedule: &Schedule) -> bool {
 /// Walks the fire times of a stretch and finds the row of each.
 fn walk(job: &Name, stretch: &Stretch, through: Timestamp, ledger: &Ledger) -> Result<(), String> {
     let mut at = stretch.from;
-    while let Some(next) = stretch.schedule.next_after(stretch.anchor, at).filter(|next| *next <= through) {
+    while let Some(next) = stretch.clerk.first_in(stretch.anchor, at, through) {
         let Some(row) = ledger.outcome_of(job, next) else {
             let (spec, from) = (&stretch.spec, stretch.from);
             return Err(format!(
@@ -296,19 +305,16 @@ fn judge(
     let Some(last) = row.fire_time else { return Ok(()) };
     let before = |at: Timestamp| at.minus(Duration::from_micros(1));
     let Some(first) = row.first_fire_time else {
-        let fires =
-            |stretch: &Stretch| stretch.schedule.next_after(stretch.anchor, before(last)) == Some(last);
+        let fires = |stretch: &Stretch| stretch.clerk.fires_at(stretch.anchor, last);
         let is_due = stretches.iter().any(fires);
         return if is_due { Ok(()) } else { Err(format!("{} was never due at {last}: {row:?}", row.job)) };
     };
     let Some(stretch) = written_in else { return Ok(()) };
-    let all =
-        stretch.schedule.fires_between(stretch.anchor, before(first), last).map_or(0, |fires| fires.count);
-    let fires = |at: Timestamp| stretch.schedule.next_after(stretch.anchor, before(at)) == Some(at);
-    let own = ledger.all_rows().filter(|other| {
-        let inside = other.fire_time.is_some_and(|at| first <= at && at <= last && fires(at));
-        other.job == row.job && other.run != row.run && inside
-    });
+    let all = stretch.clerk.count(stretch.anchor, before(first), last);
+    let fires = |at: Timestamp| stretch.clerk.fires_at(stretch.anchor, at);
+    let own = ledger
+        .rows_between(&row.job, first, last)
+        .filter(|other| other.run != row.run && other.fire_time.is_some_and(fires));
     let own: u64 = own.map(|other| other.occurrences).sum();
     // Rows of an earlier trigger that fall on fire times of this one by chance are not left out of the count.
     let counted = row.occurrences >= all.saturating_sub(own) && row.occurrences <= all;

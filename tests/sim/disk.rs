@@ -76,7 +76,8 @@ impl World {
         }
         while self.disk.queue.front().is_some_and(|front| front.ready_at <= time) {
             if time < self.disk.fails_until {
-                self.disk.retry_at = time + SECOND;
+                // Often, and ever more so towards the end.
+                self.disk.retry_at = time + SECOND.max((self.disk.fails_until - time) / 8);
                 if !std::mem::replace(&mut self.disk.failing, true) {
                     self.post(Mail::Degraded);
                 }
@@ -89,6 +90,11 @@ impl World {
             let drops = self.mutation == Some(Mutation::DropsCommits) && self.rng.chance(1, 20);
             let outcomes = if drops {
                 vec![Outcome::Applied; submission.changes.len()]
+            } else if self.mutation == Some(Mutation::TearsCommits) && self.rng.chance(1, 20) {
+                let written = submission.changes.len() / 2;
+                let mut outcomes = self.commit(&submission.changes[..written]);
+                outcomes.resize(submission.changes.len(), Outcome::Applied);
+                outcomes
             } else {
                 self.commit(&submission.changes)
             };

@@ -1,5 +1,6 @@
 //! Job sets drawn at random.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use jobctl::core::scheduler::Settings;
 use jobctl::core::trigger::{At, CronTrigger, Dependency, DependencyOn, Firing, Schedule, Trigger};
 
 use super::rng::Rng;
+use super::sparse::Era;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -31,6 +33,15 @@ const CRONS: &[&str] = &[
     "0 */2 * * *",
     "*/20 * * * * *",
 ];
+
+/// How job sets are drawn.
+#[derive(Clone, Debug)]
+pub(crate) enum Manner {
+    /// Jobs that are due every few minutes, in a zone whose clock changes every day.
+    Dense,
+    /// Jobs that are due a few times a year, in zones of this world.
+    Sparse(Rc<Era>),
+}
 
 pub(crate) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -109,7 +120,7 @@ fn schedule(rng: &mut Rng, now: Timestamp) -> Schedule {
 }
 
 /// Draws when a job is due; `others` are those it may wait for.
-pub(crate) fn firing(rng: &mut Rng, others: &[Name], now: Timestamp) -> Firing {
+pub(crate) fn firing(rng: &mut Rng, manner: &Manner, others: &[Name], now: Timestamp) -> Firing {
     match rng.below(10) {
         0 => Firing::Startup,
         1 if rng.chance(1, 2) => Firing::Shutdown,
@@ -122,7 +133,10 @@ pub(crate) fn firing(rng: &mut Rng, others: &[Name], now: Timestamp) -> Firing {
             }
             Firing::After(dependencies.into())
         }
-        _ => Firing::Clock(schedule(rng, now).into()),
+        _ => Firing::Clock(Arc::new(match manner {
+            Manner::Dense => schedule(rng, now),
+            Manner::Sparse(era) => era.schedule(rng, now),
+        })),
     }
 }
 
@@ -194,13 +208,20 @@ pub(crate) fn policy(rng: &mut Rng) -> Policy {
 }
 
 /// Draws a job.
-pub(crate) fn job(rng: &mut Rng, text: &str, origin: Origin, others: &[Name], now: Timestamp) -> Job {
+pub(crate) fn job(
+    rng: &mut Rng,
+    manner: &Manner,
+    text: &str,
+    origin: Origin,
+    others: &[Name],
+    now: Timestamp,
+) -> Job {
     let mut policy = policy(rng);
     policy.pool = rng.chance(1, 4).then(|| name("io"));
     Job {
         name: name(text),
         origin,
-        firing: firing(rng, others, now),
+        firing: firing(rng, manner, others, now),
         work: work(rng),
         policy: Arc::new(policy),
         execution: Arc::default(),
@@ -222,11 +243,11 @@ pub(crate) fn file_origin() -> Origin {
     Origin::File { path: Arc::from(std::path::Path::new("jobs.toml")), line: 1 }
 }
 
-pub(crate) fn job_file(rng: &mut Rng) -> JobFile {
+pub(crate) fn job_file(rng: &mut Rng, manner: &Manner, begin: Timestamp) -> JobFile {
     let mut names: Vec<Name> = Vec::new();
     let mut jobs = Vec::new();
     for number in 0..2 + rng.below(4) {
-        let job = job(rng, &format!("file-{number}"), file_origin(), &names, BEGIN);
+        let job = job(rng, manner, &format!("file-{number}"), file_origin(), &names, begin);
         names.push(job.name.clone());
         jobs.push(Arc::new(job));
     }

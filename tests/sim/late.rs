@@ -55,13 +55,14 @@ pub(crate) fn lateness(
     anchor: Timestamp,
     now: Timestamp,
 ) -> Lateness {
-    let Firing::Clock(schedule) = &job.firing else { return Lateness::InTime };
     let late = now.since(due_at);
     let too_late = match job.policy.grace {
         _ if late <= MOMENT => false,
         Grace::Unlimited => false,
         Grace::For(limit) => late > limit,
         Grace::UntilNext => {
+            // Its job has had another trigger since.
+            let Firing::Clock(schedule) = &job.firing else { return Lateness::Unsure };
             let instant = Duration::from_micros(1);
             if schedule.next_after(anchor, fire_time.minus(instant)) != Some(fire_time) {
                 return Lateness::Unsure;

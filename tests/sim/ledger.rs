@@ -99,6 +99,21 @@ impl Ledger {
         })
     }
 
+    /// Returns all rows there ever were of a job about fire times from one to another, by their last.
+    pub(crate) fn rows_between(
+        &self,
+        job: &Name,
+        first: Timestamp,
+        last: Timestamp,
+    ) -> impl Iterator<Item = &RunRow> {
+        let inside = self.by_fire_time.range((job.clone(), first)..=(job.clone(), last));
+        let pruned = self
+            .pruned
+            .values()
+            .filter(move |row| row.job == *job && row.fire_time.is_some_and(|at| first <= at && at <= last));
+        inside.filter_map(|(_, run)| self.rows.get(run)).chain(pruned)
+    }
+
     /// Writes one change; `unwritten` collects the numbers that this transaction gave no row.
     pub(crate) fn apply(&mut self, change: &Change, unwritten: &mut HashSet<RunId>) -> Outcome {
         match change {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use jobctl::core::change::Change;
 use jobctl::core::event::{Event, EventKind};
-use jobctl::core::run::{ProcessMark, RunId};
+use jobctl::core::run::{ProcessMark, RunId, RunStatus};
 use jobctl::core::scheduler::{Boot, Evidence, Scheduler};
 
 use super::Mutation;
@@ -14,6 +14,7 @@ use super::world::{Alive, Daemon, Died, World};
 impl World {
     /// Starts a daemon on what the last one left.
     pub(crate) fn boot(&mut self) {
+        self.suffers("starts of the daemon");
         let left_in_order = self.ledger.last_event.is_none_or(|kind| kind == EventKind::DaemonStopped);
         self.ledger.boot_id = self.machine.boot_id();
         let mut jobs = self.file.jobs.clone();
@@ -25,6 +26,14 @@ impl World {
         }
         if self.mutation == Some(Mutation::ForgetsClaims) {
             unfinished.clear();
+        }
+        if self.mutation == Some(Mutation::ForgetsProcesses) {
+            for run in &mut unfinished {
+                if let Evidence::Started { .. } = run.evidence {
+                    run.evidence = Evidence::NeverStarted;
+                    (run.status, run.attempt) = (RunStatus::Queued, 0);
+                }
+            }
         }
         let found = unfinished.iter().flat_map(|run| match &run.evidence {
             Evidence::Started { found, .. } => found.iter().map(|found| (run.run, found)).collect(),
@@ -92,6 +101,7 @@ impl World {
 
     /// Kills the daemon. What it had handed to the disk may have become durable, in order, or not.
     pub(crate) fn die(&mut self) {
+        self.suffers("kills");
         self.say(|| "== the daemon dies".to_owned());
         self.dies_in = None;
         self.daemon = None;

@@ -44,6 +44,8 @@ pub(crate) struct Machine {
     pub(crate) boots: u32,
     pub(crate) processes: BTreeMap<i32, Process>,
     next_pid: i32,
+    /// With how many processes it is time to bury the dead.
+    full_at: usize,
     /// True: the service manager keeps the pidfds, so that ends are told afterwards.
     keeps_pidfds: bool,
     /// Output files: run and attempt.
@@ -59,6 +61,7 @@ impl Machine {
             boots: 0,
             processes: BTreeMap::new(),
             next_pid: 5_000_000,
+            full_at: 32,
             keeps_pidfds,
             files: BTreeSet::new(),
         }
@@ -99,6 +102,23 @@ impl Machine {
         self.next_pid += 1;
         self.processes.insert(self.next_pid, process);
         mark(self.next_pid)
+    }
+
+    /// Forgets processes that are long dead and of whose runs nobody will ask again.
+    pub(crate) fn bury(&mut self, ledger: &Ledger) {
+        const MINUTE: Tick = 60_000_000;
+        if self.processes.len() < self.full_at {
+            return;
+        }
+        let time = self.time;
+        let is_open = |run: &RunId| ledger.rows.get(run).is_none_or(|row| row.finished_at.is_none());
+        self.processes
+            .retain(|_, process| process.alive || process.ends_at + MINUTE > time || is_open(&process.run));
+        self.full_at = 32 + 2 * self.processes.len();
+        let oldest = ledger.rows.values().find(|row| row.finished_at.is_none()).map(|row| row.run);
+        if let Some(first) = oldest {
+            self.files = self.files.split_off(&(first, 0));
+        }
     }
 
     /// Returns the first end of a process that is alive.

@@ -1,5 +1,7 @@
 //! The judge: what must hold at every start, every commit and every look at the clock.
 
+mod rest;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use jobctl::core::change::Change;
 use jobctl::core::instant::{Monotonic, Now, Timestamp};
 use jobctl::core::job::{Job, Pool};
 use jobctl::core::name::Name;
-use jobctl::core::run::{Reason, RunId, RunStatus, Source};
+use jobctl::core::run::{RunId, RunStatus, Source};
 use jobctl::core::scheduler::{Effect, Input, Place, RunSnapshot, Scheduler, Settings, Unfinished};
 use jobctl::core::trigger::Firing;
 use jobctl::store::Outcome;
@@ -18,6 +20,7 @@ use super::jobs::JobFile;
 use super::ledger::Ledger;
 use super::machine::Machine;
 use super::rules::{Rules, Turn};
+use rest::is_explained;
 
 /// When a change was decided.
 #[derive(Clone, Copy, Debug)]
@@ -380,71 +383,5 @@ impl Oracle {
                 self.complain(format!("{name} is due at {due:?} and the alarm is set for {wakeup:?}"));
             }
         }
-    }
-
-    /// Judges the ledger once the world has come to rest.
-    pub(crate) fn at_rest(&mut self, ledger: &Ledger, machine: &Machine) {
-        let now = machine.now().wall;
-        let minute = Duration::from_secs(60);
-        for row in ledger.rows.values() {
-            if row.finished_at.is_some() {
-                if !is_explained(row.status, row.reason) {
-                    self.complaints
-                        .push(format!("run {} is {} because of {:?}", row.run, row.status, row.reason));
-                }
-                if ledger.final_events.get(&row.run) != Some(&1) {
-                    let events = ledger.final_events.get(&row.run);
-                    self.complaints
-                        .push(format!("run {} ({}) has {events:?} final events", row.run, row.status));
-                }
-                continue;
-            }
-            let recent = row.queued_at.plus(minute) > now || row.due_at.plus(minute) > now;
-            let retries =
-                row.status == RunStatus::Retrying && row.retry_at.is_some_and(|at| at.plus(minute) > now);
-            // It waits for a run whose next attempt is due later.
-            let waits = ledger.rows.values().any(|other| {
-                other.job == row.job && other.finished_at.is_none() && other.status == RunStatus::Retrying
-            });
-            if !recent && !retries && !waits {
-                self.complaints
-                    .push(format!("run {} of {} is left {}: {row:?}", row.run, row.job, row.status));
-            }
-        }
-        for (pid, process) in machine.alive() {
-            let over = ledger.rows.get(&process.run).is_none_or(|row| row.finished_at.is_some());
-            if over {
-                self.complaints.push(format!("process {pid} has outlived its run {}", process.run));
-            }
-        }
-        self.rules.at_rest(&self.known);
-        self.complaints.append(&mut self.rules.complaints);
-        let complaints = self.coverage.check(ledger, now, &self.known);
-        self.complaints.extend(complaints);
-    }
-}
-
-/// The table of statuses and the reasons that go with them.
-fn is_explained(status: RunStatus, reason: Option<Reason>) -> bool {
-    use Reason as R;
-    match status {
-        RunStatus::Succeeded => reason.is_none(),
-        RunStatus::Failed => matches!(
-            reason,
-            Some(R::StartFailed | R::HookFailed | R::ExitCode | R::Signal | R::Output | R::Timeout)
-        ),
-        RunStatus::TimedOut => reason == Some(R::Timeout),
-        RunStatus::Cancelled => {
-            matches!(reason, Some(R::Cancelled | R::Replaced | R::Stopping | R::Removed))
-        }
-        RunStatus::Missed => reason == Some(R::Grace),
-        RunStatus::Skipped => {
-            matches!(
-                reason,
-                Some(R::Busy | R::Paused | R::Held | R::Coalesced | R::Removed | R::Disabled | R::Stopping)
-            )
-        }
-        RunStatus::Lost => matches!(reason, Some(R::EndUnseen | R::Reboot | R::StartUnknown)),
-        RunStatus::Queued | RunStatus::Running | RunStatus::Retrying => false,
     }
 }

@@ -1,20 +1,23 @@
 //! The rules of a run's life, turn by turn: what the scheduler decides is held against what the job's own policies
 //! say of it, from the claim through every attempt to the end.
 
+mod attempts;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jobctl::core::change::{Change, Claim, Finish, Gap};
+use jobctl::core::change::{Change, Claim, Gap};
 use jobctl::core::instant::{Monotonic, Now, Timestamp};
-use jobctl::core::job::{Job, OnLost, Retry, StartupScope, Work};
+use jobctl::core::job::Job;
 use jobctl::core::name::Name;
 use jobctl::core::run::{Reason, RunId, RunStatus, Source};
-use jobctl::core::scheduler::{Effect, Evidence, Input, Place, RunSnapshot, Scheduler, Unfinished};
-use jobctl::core::trigger::{DependencyOn, Firing};
+use jobctl::core::scheduler::{Effect, Evidence, Input, Scheduler, Unfinished};
+use jobctl::core::trigger::{DependencyOn, Firing, Trigger};
 
-use super::late::{Lateness, Moment, judge_claim, judge_gap, lateness};
+use super::late::{Lateness, Moment, judge_claim, judge_gap};
 use super::ledger::Ledger;
+use attempts::{Watched, taken_back};
 
 /// What the rules must know of the world at a turn.
 #[derive(Clone, Copy, Debug)]
@@ -31,42 +34,18 @@ pub(crate) struct Turn<'a> {
     pub(crate) catch_up_parallel: u32,
 }
 
-/// A run that is not over.
-#[derive(Clone, Debug)]
-struct Watched {
-    /// The definition it runs with.
-    job: Arc<Job>,
-    source: Source,
-    fire_time: Option<Timestamp>,
-    due_at: Timestamp,
-    priority: i32,
-    /// The origin of intervals when it was claimed.
-    anchor: Option<Timestamp>,
-    /// True: the scheduler knows that its claim is durable.
-    told: bool,
-    /// Since which turn it has been allowed to queue for its start. What it waits there does not count as lateness.
-    ready: Option<u64>,
-    /// True: it shares the budget of late runs.
-    catch_up: bool,
-    /// True: one of its commands was started once.
-    started: bool,
-    attempt: u32,
-    /// When the attempt at hand began; `None` = unknown, or there is none.
-    began: Option<Monotonic>,
-    /// True: an attempt is alive that an earlier daemon has begun.
-    adopted: bool,
-    /// Since which turn an attempt has been alive.
-    alive: Option<u64>,
-    /// Before this instant there is no further attempt.
-    not_before: Option<Monotonic>,
-}
-
 #[derive(Default)]
 pub(crate) struct Rules {
     pub(crate) complaints: Vec<String>,
     runs: BTreeMap<RunId, Watched>,
-    /// The trigger each job's schedule is kept by.
-    triggers: HashMap<Name, String>,
+    /// Runs of jobs that had left the set when the daemon began, and whether they were started.
+    ghosts: HashMap<RunId, (Name, bool)>,
+    /// The trigger each job's schedule is kept by, and its origin of intervals.
+    triggers: HashMap<Name, (String, Timestamp)>,
+    /// What the wall clock was ahead of the monotonic one at the last turn, in microseconds.
+    ahead: Option<i64>,
+    /// What the wall clock showed at the end of the last turn.
+    seen: Option<Timestamp>,
     /// Dependencies that have come true, for each job that waits for some.
     satisfied: HashMap<Name, BTreeSet<Name>>,
     /// Jobs that wait for something else from this turn on.
@@ -79,7 +58,8 @@ pub(crate) struct Rules {
     claims: HashMap<Name, u64>,
     /// The turn may begin schedules anew: the clock was set back.
     set_back: bool,
-    /// Which run of a startup job there was in which boot.
+    /// In which boot each run of a startup job was claimed, and which of them has started for that boot.
+    claimed_in: HashMap<RunId, u32>,
     startups: HashMap<(Name, u32), RunId>,
     turns: u64,
     /// Processes that were asked to end, when, and whether they were killed.
@@ -102,14 +82,24 @@ impl Rules {
         self.asked.clear();
         self.set_back = false;
         let memories = || ledger.jobs.iter();
-        let triggers = memories().filter_map(|(name, memory)| Some((name.clone(), memory.trigger.clone()?)));
+        self.ahead = None;
+        self.seen = None;
+        let triggers = memories().filter_map(|(name, memory)| {
+            Some((name.clone(), (memory.trigger.clone()?, memory.anchor.or(memory.cursor)?)))
+        });
         self.triggers = triggers.collect();
         let satisfied = memories().map(|(name, memory)| {
             (name.clone(), memory.satisfied.iter().cloned().collect::<BTreeSet<Name>>())
         });
         self.satisfied = satisfied.collect();
-        let runs =
-            unfinished.iter().filter_map(|run| Some((run.run, taken_back(run, known.get(&run.job)?, now))));
+        let (wanted, gone): (Vec<_>, Vec<_>) =
+            unfinished.iter().partition(|run| known.contains_key(&run.job));
+        let ghosts = gone.into_iter().map(|run| {
+            let started = run.started_at.is_some() || run.evidence != Evidence::NeverStarted;
+            (run.run, (run.job.clone(), started))
+        });
+        self.ghosts = ghosts.collect();
+        let runs = wanted.into_iter().map(|run| (run.run, taken_back(run, &known[&run.job], now)));
         self.runs = runs.collect();
     }
 
@@ -141,6 +131,7 @@ impl Rules {
                 asked.1 |= *signal == 9;
             }
             Effect::Commit(change) => self.change(change, turn),
+            Effect::FindFutureGaps { .. } => self.grids_move(turn),
             _ => {}
         }
     }
@@ -158,8 +149,9 @@ impl Rules {
                     run.started = true;
                 }
             }
-            Change::Track { job, trigger, .. } => {
-                let before = self.triggers.insert(job.clone(), trigger.clone());
+            Change::Track { job, trigger, anchor, .. } => {
+                let before = self.triggers.insert(job.clone(), (trigger.clone(), *anchor));
+                let before = before.map(|(before, _)| before);
                 if before.as_ref() == Some(trigger) && !self.set_back {
                     self.complain(format!("{job} begins anew with the trigger it had: {trigger}"));
                 }
@@ -177,6 +169,34 @@ impl Rules {
                 self.outdated.remove(job);
             }
             _ => {}
+        }
+    }
+
+    /// The clock was set back: intervals count the time that has really passed, so that their grids go with it, but
+    /// for a hair by which no two fire times become the same.
+    fn grids_move(&mut self, turn: Turn<'_>) {
+        let Some(before) = self.ahead.replace(ahead(turn.now)) else { return };
+        // A clock that shows no instant again that the scheduler has seen was not set back for it.
+        let again = self.seen.is_some_and(|seen| turn.now.wall < seen);
+        let back = if again { (before - ahead(turn.now)).max(0) } else { 0 };
+        for picture in turn.scheduler.jobs() {
+            let Firing::Clock(schedule) = &picture.job.firing else { continue };
+            let Trigger::Every(interval) = schedule.trigger else { continue };
+            let name = &picture.job.name;
+            let Some((spec, anchor)) = self.triggers.get_mut(name) else { continue };
+            if schedule.start.is_some() || *spec != picture.job.firing.spec() {
+                continue;
+            }
+            let moved = anchor.as_micros() - picture.anchor.as_micros();
+            *anchor = picture.anchor;
+            let interval = i64::try_from(interval.as_micros()).unwrap();
+            let off = (moved - back).rem_euclid(interval);
+            let hair = 1_000.min(interval / 2);
+            if off > hair && off < interval - hair || back > 0 && moved == back && back % interval == 0 {
+                let text =
+                    format!("{name} goes {moved} us back with a clock that went {back} us, every {interval}");
+                self.complaints.push(text);
+            }
         }
     }
 
@@ -218,7 +238,8 @@ impl Rules {
                 None => self.complain(format!("{name} is run again and nothing of it was lost")),
             },
             Source::After => self.waited_for(&job),
-            Source::Startup | Source::Shutdown | Source::Manual | Source::Exec => {}
+            Source::Startup => drop(self.claimed_in.insert(claim.run, turn.boot)),
+            Source::Shutdown | Source::Manual | Source::Exec => {}
         }
         let late = turn.now.wall.since(claim.due_at) > Duration::from_secs(1);
         let run = Watched {
@@ -232,6 +253,7 @@ impl Rules {
             catch_up: late && claim.source == Source::Schedule,
             started: false,
             attempt: 0,
+            found: 0,
             began: None,
             adopted: false,
             alive: None,
@@ -245,7 +267,7 @@ impl Rules {
         // A job leaves the set by the same decision as its last row.
         let Some(job) = turn.known.get(&gap.job).cloned() else { return };
         let moment = self.moment(&gap.job, turn);
-        let retimed = self.triggers.get(&gap.job) != Some(&job.firing.spec());
+        let retimed = self.triggers.get(&gap.job).is_none_or(|(spec, _)| *spec != job.firing.spec());
         if !retimed && let Err(wrong) = judge_gap(&job, gap, moment) {
             self.complain(format!("{} of {} {wrong} at {}", gap.job, gap.last, turn.now.wall));
         }
@@ -258,6 +280,16 @@ impl Rules {
         }
     }
 
+    /// A run has ended: jobs that wait for such an end know of it, if the run was started.
+    fn tell(&mut self, name: &Name, was_started: bool, status: RunStatus, turn: Turn<'_>) {
+        if was_started || matches!(status, RunStatus::Failed | RunStatus::Lost) {
+            let waits = |job: &&Arc<Job>| job.enabled && waits_for(job, name, status);
+            for job in turn.known.values().filter(waits) {
+                self.satisfied.entry(job.name.clone()).or_default().insert(name.clone());
+            }
+        }
+    }
+
     /// Judges the start of a job that waits for the ends of others.
     fn waited_for(&mut self, job: &Job) {
         let Firing::After(dependencies) = &job.firing else {
@@ -267,81 +299,6 @@ impl Rules {
         if let Some(missing) = dependencies.iter().find(|dependency| !come.contains(&dependency.job)) {
             self.complain(format!("{} is claimed and {} has not ended so", job.name, missing.job));
         }
-    }
-
-    fn retrying(&mut self, id: RunId, attempt: u32, retry_at: Timestamp, reason: Reason, turn: Turn<'_>) {
-        let Some(run) = self.runs.get_mut(&id) else { return };
-        let retry = &run.job.policy.retry;
-        let wait = retry_at.since(turn.now.wall);
-        let shortest = delay(retry, attempt);
-        let longest = (shortest + shortest / 10).min(cap(retry));
-        (run.alive, run.adopted) = (None, false);
-        run.attempt = attempt;
-        run.not_before = Some(turn.now.mono.plus(shortest));
-        let began = std::mem::take(&mut run.began);
-        let job = run.job.clone();
-        if attempt > retry.retries {
-            self.complain(format!("run {id} of {} is to be tried once more after {attempt}", job.name));
-        } else if wait < shortest || wait > longest {
-            self.complain(format!("run {id} waits {wait:?} after attempt {attempt}, not {shortest:?}"));
-        }
-        if reason == Reason::Timeout {
-            self.timed_out(id, &job, began, turn.now);
-        }
-    }
-
-    /// Judges a run, or an attempt, that has exceeded its time.
-    fn timed_out(&mut self, id: RunId, job: &Job, began: Option<Monotonic>, now: Now) {
-        if !matches!(job.work, Work::Command(_)) {
-            return;
-        }
-        // Whoever has adopted it knows by its age.
-        let Some(began) = began else { return };
-        if job.policy.timeout.is_none_or(|limit| now.mono.since(began) < limit) {
-            self.complain(format!("run {id} of {} is timed out before its time", job.name));
-        }
-    }
-
-    fn finished(&mut self, finish: &Finish, turn: Turn<'_>) {
-        let Some(run) = self.runs.remove(&finish.run) else { return };
-        let (id, name, wall) = (finish.run, run.job.name.clone(), turn.now.wall);
-        let wanted = turn.known.get(&name);
-        let failed = matches!(finish.status, RunStatus::Failed | RunStatus::TimedOut);
-        if failed && run.attempt <= run.job.policy.retry.retries && wanted.is_some() {
-            self.complain(format!("run {id} of {name} is given up after attempt {}", run.attempt));
-        }
-        if finish.status == RunStatus::TimedOut {
-            self.timed_out(id, &run.job, run.began, turn.now);
-        }
-        if finish.status == RunStatus::Missed && (run.ready.is_some() || self.is_in_time(&run, wall, turn)) {
-            self.complain(format!("run {id} of {name} is missed and was in time, at {wall}: {run:?}"));
-        }
-        let again = run.job.policy.on_lost == OnLost::Rerun && finish.status == RunStatus::Lost;
-        if again && wanted.is_some_and(|job| job.enabled) && !turn.paused.contains(&name) {
-            self.reruns.push(name.clone());
-        }
-        if run.started || matches!(finish.status, RunStatus::Failed | RunStatus::Lost) {
-            let waits = |job: &&Arc<Job>| job.enabled && waits_for(job, &name, finish.status);
-            for job in turn.known.values().filter(waits) {
-                self.satisfied.entry(job.name.clone()).or_default().insert(name.clone());
-            }
-        }
-    }
-
-    fn is_in_time(&self, run: &Watched, now: Timestamp, turn: Turn<'_>) -> bool {
-        self.lateness(run, now, turn) == Lateness::InTime
-    }
-
-    fn lateness(&self, run: &Watched, now: Timestamp, turn: Turn<'_>) -> Lateness {
-        let Some(fire_time) = run.fire_time.filter(|_| run.source == Source::Schedule) else {
-            return Lateness::InTime;
-        };
-        let present = turn.scheduler.job(run.job.name.as_str()).map(|job| job.anchor);
-        let anchor = run.anchor.or(present).unwrap_or(run.due_at);
-        if present != Some(anchor) && now.since(run.due_at) > Duration::from_secs(1) {
-            return Lateness::Unsure;
-        }
-        lateness(&run.job, fire_time, run.due_at, anchor, now)
     }
 
     /// Looks at everything once the scheduler has decided: what waits must still be in time.
@@ -376,66 +333,9 @@ impl Rules {
             self.complain(format!("{name} will remember what it has waited for by another trigger"));
         }
         self.claims.clear();
+        self.ahead = Some(ahead(turn.now));
+        self.seen = Some(turn.now.wall);
         self.turns += 1;
-    }
-
-    /// Judges the beginning of an attempt.
-    pub(crate) fn begins(&mut self, picture: &RunSnapshot, turn: Turn<'_>) {
-        let id = picture.run;
-        let Some(run) = self.runs.get(&id).filter(|run| run.began.is_none() && !run.adopted) else { return };
-        let run = run.clone();
-        let name = &run.job.name;
-        let first = picture.attempt == 1;
-        if !first && run.not_before.is_none_or(|at| turn.now.mono < at) {
-            self.complain(format!("run {id} of {name} begins attempt {} before its time", picture.attempt));
-        }
-        if run.source == Source::Schedule && turn.closed {
-            self.complain(format!("run {id} of {name} starts though the daemon waits at its own start"));
-        }
-        let boot_job = run.source == Source::Startup && run.job.policy.startup == StartupScope::Boot;
-        if first && boot_job && *self.startups.entry((name.clone(), turn.boot)).or_insert(id) != id {
-            self.complain(format!("{name} starts twice in a boot"));
-        }
-        let others = || self.runs.iter().filter(|(other, _)| **other != id);
-        let shares = |run: &Watched| run.catch_up && run.job.policy.pool.is_none();
-        let budget = others().filter(|(_, other)| shares(other) && other.alive.is_some()).count();
-        let passed_over = others().find(|(_, other)| {
-            let same_pool = other.job.policy.pool.is_some() && other.job.policy.pool == run.job.policy.pool;
-            let only = self.runs.values().filter(|any| any.job.name == other.job.name).count() == 1;
-            let waited = other.ready.is_some_and(|since| Some(since) < run.alive);
-            let waits = waited && only && other.alive.is_none() && other.attempt == 0;
-            let before = (-other.priority, other.due_at) < (-run.priority, run.due_at);
-            same_pool && waits && before
-        });
-        let passed_over = passed_over.map(|(other, _)| *other);
-        if shares(&run) && budget >= turn.catch_up_parallel as usize {
-            self.complain(format!("run {id} of {name} is late and starts beside {budget} others"));
-        }
-        if let Some(other) = passed_over {
-            self.complain(format!("run {id} of {name} takes the worker that run {other} waits for"));
-        }
-        if let Some(run) = self.runs.get_mut(&id) {
-            run.attempt = picture.attempt;
-            run.began = Some(turn.now.mono);
-            run.not_before = None;
-        }
-    }
-
-    /// Judges a process that is alive after the scheduler has looked at the clock.
-    pub(crate) fn lives(&mut self, pid: i32, id: RunId, place: Place, now: Now) {
-        let asked = self.asked.get(&pid).copied();
-        let Some(run) = self.runs.get(&id) else { return };
-        let policy = &run.job.policy;
-        let over = run.began.zip(policy.timeout).is_some_and(|(began, limit)| now.mono.since(began) >= limit);
-        let is_work = !matches!(place, Place::Hook(..));
-        let wrong = match asked {
-            None if over && is_work => "has exceeded its time",
-            Some((at, false)) if now.mono.since(at) >= policy.kill_after => {
-                "was asked to end and is not killed"
-            }
-            _ => return,
-        };
-        self.complain(format!("process {pid} of run {id} {wrong} at {now:?}"));
     }
 
     /// Judges what is left once the world has come to rest.
@@ -452,26 +352,8 @@ impl Rules {
     }
 }
 
-fn taken_back(run: &Unfinished, job: &Arc<Job>, now: Now) -> Watched {
-    let never = matches!(run.evidence, Evidence::NeverStarted);
-    let wait = run.retry_at.map(|at| at.since(now.wall));
-    Watched {
-        job: job.clone(),
-        source: run.source,
-        fire_time: run.fire_time,
-        due_at: run.due_at,
-        priority: run.priority,
-        anchor: None,
-        told: true,
-        ready: None,
-        catch_up: never,
-        started: run.started_at.is_some(),
-        attempt: if never { run.attempt } else { run.attempt.max(1) },
-        began: None,
-        adopted: !never,
-        alive: (!never).then_some(0),
-        not_before: wait.map(|wait| now.mono.plus(wait)),
-    }
+fn ahead(now: Now) -> i64 {
+    now.wall.as_micros() - i64::try_from(now.mono.as_duration().as_micros()).unwrap()
 }
 
 fn waits_for(job: &Job, name: &Name, status: RunStatus) -> bool {
@@ -486,15 +368,4 @@ fn waits_for(job: &Job, name: &Name, status: RunStatus) -> bool {
         };
         dependency.job == *name && so
     })
-}
-
-fn cap(retry: &Retry) -> Duration {
-    retry.max_delay.unwrap_or(Duration::from_secs(7 * 86_400))
-}
-
-/// Returns the wait after an attempt without the tenth that may be added to it.
-fn delay(retry: &Retry, attempt: u32) -> Duration {
-    let factor =
-        (f64::from(retry.backoff_milli) / 1000.0).powi(i32::try_from(attempt).unwrap_or(i32::MAX) - 1);
-    Duration::from_secs_f64((retry.delay.as_secs_f64() * factor).min(cap(retry).as_secs_f64()))
 }

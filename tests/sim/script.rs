@@ -19,7 +19,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 
-fn ticks(duration: Duration) -> Tick {
+pub(crate) fn ticks(duration: Duration) -> Tick {
     u64::try_from(duration.as_micros()).unwrap()
 }
 
@@ -46,20 +46,32 @@ pub(crate) fn befall(world: &mut World) {
         18 => world.die(),
         _ => {
             let stopped = ticks(world.rng.between(SECOND, HOUR * 2));
-            let time = world.machine.time;
-            world.say(|| format!("== the loop stands still for {stopped} us"));
-            if let Some(daemon) = &mut world.daemon {
-                daemon.busy_until = time + stopped;
-            }
+            stand_still(world, stopped);
         }
+    }
+}
+
+/// The power goes, and comes back.
+pub(crate) fn reboot(world: &mut World) {
+    world.suffers("reboots");
+    world.machine.reboot();
+    world.say(|| "== reboot".to_owned());
+}
+
+/// The loop does not turn for so long.
+pub(crate) fn stand_still(world: &mut World, stopped: Tick) {
+    world.suffers("stand-stills");
+    let time = world.machine.time;
+    world.say(|| format!("== the loop stands still for {stopped} us"));
+    if let Some(daemon) = &mut world.daemon {
+        daemon.busy_until = time + stopped;
     }
 }
 
 /// Something happens while no daemon runs, in the end its start.
 fn away(world: &mut World) {
     if world.rng.chance(1, 4) {
-        world.machine.reboot();
-        world.say(|| "== reboot".to_owned());
+        reboot(world);
     }
     if world.rng.chance(1, 6) {
         let by = world.rng.between(SECOND, HOUR * 4);
@@ -104,17 +116,24 @@ fn clock(world: &mut World) {
 }
 
 fn disk(world: &mut World) {
-    let time = world.machine.time;
-    let until = time + ticks(world.rng.between(Duration::from_millis(100), MINUTE * 15));
+    let lasts = world.rng.between(Duration::from_millis(100), MINUTE * 15);
+    wear_out(world, lasts);
+}
+
+/// The disk takes nothing for so long, or is slow.
+pub(crate) fn wear_out(world: &mut World, lasts: Duration) {
+    let until = world.machine.time + ticks(lasts);
     if world.rng.chance(1, 2) {
+        world.suffers("full disks");
         world.disk.fails_until = until;
         world.say(|| format!("== the disk fails until {until}"));
     } else {
+        world.suffers("slow disks");
         world.disk.slow_until = until;
     }
 }
 
-fn some_job(world: &mut World) -> Option<Name> {
+pub(crate) fn some_job(world: &mut World) -> Option<Name> {
     let names: Vec<Name> = world.oracle.known.keys().cloned().collect();
     (!names.is_empty()).then(|| world.rng.pick(&names).clone())
 }
@@ -157,6 +176,7 @@ fn ask(world: &mut World) {
 /// Hands a command to the daemon.
 pub(crate) fn tell(world: &mut World, command: Command) {
     let wall = world.machine.now().wall;
+    world.suffers("commands");
     let busy = world.daemon.as_ref().is_none_or(|daemon| world.machine.time < daemon.busy_until);
     if busy {
         return;
@@ -174,17 +194,17 @@ pub(crate) fn tell(world: &mut World, command: Command) {
     world.survive(turned);
 }
 
-fn some_run(world: &mut World) -> Option<RunId> {
+pub(crate) fn some_run(world: &mut World) -> Option<RunId> {
     let runs: Vec<RunId> = world.daemon.as_ref()?.scheduler.live_runs().map(|(run, _)| run).collect();
     (!runs.is_empty()).then(|| *world.rng.pick(&runs))
 }
 
-fn added(world: &World, job: &Name) -> bool {
+pub(crate) fn added(world: &World, job: &Name) -> bool {
     world.oracle.known.get(job).is_some_and(|job| job.origin == Origin::Added)
 }
 
 /// Adds a job, or changes one: another trigger, other rules, or whether it is enabled.
-fn put(world: &mut World, job: Option<Name>) -> Command {
+pub(crate) fn put(world: &mut World, job: Option<Name>) -> Command {
     let wall = world.machine.now().wall;
     let old = job.filter(|job| added(world, job)).and_then(|job| world.oracle.known.get(&job).cloned());
     let (job, action) = match old {
@@ -196,7 +216,7 @@ fn put(world: &mut World, job: Option<Name>) -> Command {
             } else {
                 PutAction::Added
             };
-            let mut job = jobs::job(&mut world.rng, &text, Origin::Added, &files, wall);
+            let mut job = jobs::job(&mut world.rng, &world.manner, &text, Origin::Added, &files, wall);
             if let Some(old) = world.oracle.known.get(text.as_str()) {
                 // Runs that are alive count for the pool they were started in.
                 let pool = old.policy.pool.clone();
@@ -217,7 +237,7 @@ fn changed(world: &mut World, old: &Job, wall: Timestamp) -> Job {
     match world.rng.below(3) {
         0 => job.enabled = !job.enabled,
         1 => {
-            let firing = jobs::firing(&mut world.rng, &[], wall);
+            let firing = jobs::firing(&mut world.rng, &world.manner, &[], wall);
             // Others may wait for it: a job that waits itself could close a circle.
             let keeps = matches!((&old.firing, &firing), (Firing::After(_), _) | (_, Firing::After(_)));
             job.firing = if keeps { old.firing.clone() } else { firing };
@@ -231,12 +251,13 @@ fn changed(world: &mut World, old: &Job, wall: Timestamp) -> Job {
 }
 
 /// Somebody edits the job file: a job changes, goes, or comes.
-fn edit_file(world: &mut World) {
+pub(crate) fn edit_file(world: &mut World) {
+    world.suffers("edits of the job file");
     let wall = world.machine.now().wall;
     if world.file.jobs.is_empty() || world.rng.chance(1, 4) {
         let text = format!("file-{}", world.rng.below(9));
         if world.file.jobs.iter().all(|job| job.name.as_str() != text) {
-            let job = jobs::job(&mut world.rng, &text, jobs::file_origin(), &[], wall);
+            let job = jobs::job(&mut world.rng, &world.manner, &text, jobs::file_origin(), &[], wall);
             world.file.jobs.push(Arc::new(job));
         }
         return;
@@ -251,7 +272,7 @@ fn edit_file(world: &mut World) {
 }
 
 /// The daemon reads the job file again.
-fn reload(world: &mut World) {
+pub(crate) fn reload(world: &mut World) {
     let busy = world.daemon.as_ref().is_none_or(|daemon| world.machine.time < daemon.busy_until);
     if busy {
         return;

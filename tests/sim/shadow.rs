@@ -63,7 +63,7 @@ impl Shadow {
 
     /// Deletes what a job does not keep; returns which rows.
     pub(crate) fn prune(&mut self, job: &Name, keep: &Keep, now: Timestamp) -> Vec<RunId> {
-        let prune = Prune { job: job.clone(), keep: keep.clone(), now };
+        let prune = Prune { job: job.clone(), keep: *keep, now };
         self.store().prune(&[&prune], 50).unwrap().runs.into_iter().flatten().collect()
     }
 

@@ -187,12 +187,12 @@ impl World {
         let wall = wakeup.wall.map(|at| self.machine.tick_of_wall(at));
         let mono = wakeup.mono.map(|at| self.machine.tick_of_mono(at));
         let time = self.machine.time;
-        let longest = time + 60 * SECOND;
+        let longest = time + self.longest_sleep;
         let at = [wall, mono].into_iter().flatten().min().unwrap_or(longest).clamp(time, longest);
         let late = if self.rng.chance(1, 4) { self.rng.below(SECOND / 100) } else { 0 };
         daemon.alarm = at + late;
         if self.mutation == Some(Mutation::Oversleeps) {
-            daemon.alarm = longest * 10;
+            daemon.alarm = longest.saturating_mul(10);
         }
     }
 
@@ -241,7 +241,8 @@ impl World {
             }
             Mail::FutureGaps(after) => {
                 // The question is asked once everything decided before it is durable.
-                let at = self.machine.time + SECOND / 100;
+                let soon = self.machine.time + SECOND / 100;
+                let at = if self.disk.failing { self.disk.retry_at.max(soon) } else { soon };
                 self.daemon().mail.push((at, Mail::FutureGaps(after)));
                 return Ok(());
             }

@@ -14,7 +14,7 @@ use jobctl::store::Outcome;
 
 use super::Mutation;
 use super::disk::Disk;
-use super::jobs::JobFile;
+use super::jobs::{JobFile, Manner};
 use super::ledger::Ledger;
 use super::machine::{Machine, Tick};
 use super::oracle::{Meta, Oracle};
@@ -75,9 +75,19 @@ pub(crate) struct World {
     pub(crate) resting: bool,
     pub(crate) mutation: Option<Mutation>,
     pub(crate) trace: Option<Vec<String>>,
+    pub(crate) manner: Manner,
+    /// How long the daemon sleeps at most.
+    pub(crate) longest_sleep: Tick,
+    /// How often each kind of fault has befallen it.
+    pub(crate) faults: BTreeMap<&'static str, u64>,
 }
 
 impl World {
+    /// Counts a fault of a kind.
+    pub(crate) fn suffers(&mut self, kind: &'static str) {
+        *self.faults.entry(kind).or_default() += 1;
+    }
+
     pub(crate) fn say(&mut self, what: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
             let now = self.machine.now();
@@ -125,6 +135,7 @@ impl World {
                 daemon.mail.push((at, Mail::Exited(pid)));
             }
         }
+        self.machine.bury(&self.ledger);
         self.disk_turn();
         let turn = self.loop_turn();
         self.survive(turn);
@@ -133,6 +144,7 @@ impl World {
     /// Sets the wall clock under the daemon, which notices at once.
     pub(crate) fn shift_wall(&mut self, by: Duration, forward: bool) {
         self.say(|| format!("== the wall clock goes {} {by:?}", if forward { "forward" } else { "back" }));
+        self.suffers(if forward { "steps forward and suspends" } else { "steps back" });
         self.machine.shift_wall(by, forward);
         self.oracle.clock_set(forward);
         let time = self.machine.time;

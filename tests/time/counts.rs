@@ -14,7 +14,7 @@ fn count(schedule: &Schedule, from: Timestamp, length: Duration) -> Option<Fires
 }
 
 #[test]
-fn two_million_missed_times_are_counted_exactly() {
+fn t13_two_million_missed_times_are_counted_exactly() {
     let from = instant("2026-03-01T00:00:00Z");
     let millions = Duration::from_secs(2_000_000);
     let start = Instant::now();

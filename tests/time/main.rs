@@ -8,6 +8,8 @@ mod counts;
 #[cfg(test)]
 mod days;
 #[cfg(test)]
+mod expression;
+#[cfg(test)]
 mod extensions;
 #[cfg(test)]
 mod fuzz;

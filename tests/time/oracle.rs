@@ -2,16 +2,16 @@
 //! it has been, and starts what is due. Random expressions are held against it around real time changes.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::LazyLock;
 
-use chrono::{DateTime, Datelike, NaiveDateTime, Timelike};
+use chrono::DateTime;
 use jobctl::core::civil::Zone;
 use jobctl::core::cron::{DstFold, DstGap, DstRules};
 use jobctl::core::instant::Timestamp;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_assert_eq, prop_oneof, proptest};
 use proptest::sample::{Index, select};
 
+use crate::expression::{Expression, Field, Item};
 use crate::support::{schedule_with, walk, zone};
 
 /// Zones with gaps and folds of every size and at every hour, and some without.
@@ -79,137 +79,41 @@ fn changes(zone: &Zone) -> Vec<i64> {
     exact.collect()
 }
 
-/// One item of a field: how it is written and which dates or times it means.
-#[derive(Clone, Debug)]
-enum Item {
-    Values(String, Vec<u32>),
-    LastDay,
-    Nearest(u32),
-    LastWeekday(u32),
-    NthWeekday(u32, u32),
+/// Says whether a wall-clock second matches, counted from 1970-01-01T00:00:00 on the wall.
+fn matches(expression: &Expression, wall: i64) -> bool {
+    let date = DateTime::from_timestamp(wall, 0).unwrap().date_naive();
+    expression.matches_time(wall.rem_euclid(86_400)) && expression.matches_date(date)
 }
 
-#[derive(Clone, Debug)]
-struct Field(Vec<Item>);
-
-impl Field {
-    fn has(&self, value: u32) -> bool {
-        self.0.iter().any(|item| matches!(item, Item::Values(_, values) if values.contains(&value)))
+/// Starts what is due in `(from, from + steps]`, looking at the wall clock once a step. A wall time that comes
+/// twice within three hours is one; a wall time that the clock jumps over by less is made up for.
+fn simulate(expression: &Expression, zone: &Zone, dst: DstRules, from: i64, steps: i64) -> Vec<i64> {
+    const THREE_HOURS: i64 = 3 * 3_600;
+    let step = if expression.second.is_some() { 1 } else { 60 };
+    let wall = |at: i64| at + i64::from(zone.offset_at(Timestamp::from_secs(at)));
+    let near = THREE_HOURS / step;
+    let mut shown: HashMap<i64, Vec<i64>> = HashMap::new();
+    for at in (-near..=steps + near).map(|n| from + n * step) {
+        shown.entry(wall(at)).or_default().push(at);
     }
-
-    fn begins_with_star(&self) -> bool {
-        self.to_string().starts_with('*')
-    }
-}
-
-impl fmt::Display for Field {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, item) in self.0.iter().enumerate() {
-            let comma = if place > 0 { "," } else { "" };
-            match item {
-                Item::Values(text, _) => write!(out, "{comma}{text}")?,
-                Item::LastDay => write!(out, "{comma}L")?,
-                Item::Nearest(day) => write!(out, "{comma}{day}W")?,
-                Item::LastWeekday(day) => write!(out, "{comma}{day}L")?,
-                Item::NthWeekday(day, nth) => write!(out, "{comma}{day}#{nth}")?,
-            }
+    let due = |at: &i64| {
+        let (then, now) = (wall(at - step), wall(*at));
+        let jumped = now - then - step;
+        if expression.is_wildcard() {
+            return matches(expression, now);
         }
-        Ok(())
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Expression {
-    second: Option<Field>,
-    minute: Field,
-    hour: Field,
-    day: Field,
-    month: Field,
-    weekday: Field,
-}
-
-impl fmt::Display for Expression {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Expression { second, minute, hour, day, month, weekday } = self;
-        if let Some(second) = second {
-            write!(out, "{second} ")?;
+        let made_up = dst.gap == DstGap::After && jumped > 0 && jumped < THREE_HOURS;
+        if made_up && (then + step..now).step_by(step as usize).any(|wall| matches(expression, wall)) {
+            return true;
         }
-        write!(out, "{minute} {hour} {day} {month} {weekday}")
-    }
-}
-
-impl Expression {
-    fn matches(&self, wall: i64) -> bool {
-        let at = DateTime::from_timestamp(wall, 0).unwrap().naive_utc();
-        let second = self.second.as_ref().map_or(at.second() == 0, |field| field.has(at.second()));
-        second
-            && self.minute.has(at.minute())
-            && self.hour.has(at.hour())
-            && self.month.has(at.month())
-            && self.matches_day(at)
-    }
-
-    fn matches_day(&self, at: NaiveDateTime) -> bool {
-        let length = u32::from(at.date().num_days_in_month());
-        let weekday = at.weekday().num_days_from_sunday();
-        let day = self.day.has(at.day())
-            || self.day.0.iter().any(|item| match item {
-                Item::LastDay => at.day() == length,
-                Item::Nearest(wanted) => nearest_weekday(at, *wanted, length) == Some(at.day()),
-                _ => false,
-            });
-        let week = self.weekday.has(weekday)
-            || (weekday == 0 && self.weekday.has(7))
-            || self.weekday.0.iter().any(|item| match item {
-                Item::LastWeekday(wanted) => wanted % 7 == weekday && at.day() + 7 > length,
-                Item::NthWeekday(wanted, nth) => wanted % 7 == weekday && at.day().div_ceil(7) == *nth,
-                _ => false,
-            });
-        let both = self.day.begins_with_star() || self.weekday.begins_with_star();
-        if both { day && week } else { day || week }
-    }
-
-    fn is_wildcard(&self) -> bool {
-        self.minute.begins_with_star() || self.hour.begins_with_star()
-    }
-
-    /// Starts what is due in `(from, from + steps]`, looking at the wall clock once a step. A wall time that comes
-    /// twice within three hours is one; a wall time that the clock jumps over by less is made up for.
-    fn simulate(&self, zone: &Zone, dst: DstRules, from: i64, steps: i64) -> Vec<i64> {
-        const THREE_HOURS: i64 = 3 * 3_600;
-        let step = if self.second.is_some() { 1 } else { 60 };
-        let wall = |at: i64| at + i64::from(zone.offset_at(Timestamp::from_secs(at)));
-        let near = THREE_HOURS / step;
-        let mut shown: HashMap<i64, Vec<i64>> = HashMap::new();
-        for at in (-near..=steps + near).map(|n| from + n * step) {
-            shown.entry(wall(at)).or_default().push(at);
-        }
-        let due = |at: &i64| {
-            let (then, now) = (wall(at - step), wall(*at));
-            let jumped = now - then - step;
-            if self.is_wildcard() {
-                return self.matches(now);
-            }
-            let made_up = dst.gap == DstGap::After && jumped > 0 && jumped < THREE_HOURS;
-            if made_up && (then + step..now).step_by(step as usize).any(|wall| self.matches(wall)) {
-                return true;
-            }
-            let other_pass = |other: &i64| match dst.fold {
-                DstFold::First => other < at && at - other <= THREE_HOURS,
-                DstFold::Second => other > at && other - at <= THREE_HOURS,
-                DstFold::Both => false,
-            };
-            self.matches(now) && !shown[&now].iter().any(other_pass)
+        let other_pass = |other: &i64| match dst.fold {
+            DstFold::First => other < at && at - other <= THREE_HOURS,
+            DstFold::Second => other > at && other - at <= THREE_HOURS,
+            DstFold::Both => false,
         };
-        (1..=steps).map(|n| from + n * step).filter(due).collect()
-    }
-}
-
-/// Finds the Monday-to-Friday day of a month that is nearest to a day, by looking at all of them.
-fn nearest_weekday(at: NaiveDateTime, wanted: u32, length: u32) -> Option<u32> {
-    let working = |day: &u32| at.with_day(*day).is_some_and(|at| at.weekday().num_days_from_monday() < 5);
-    let days = (1..=length).filter(working);
-    (wanted <= length).then(|| days.min_by_key(|day| day.abs_diff(wanted))).flatten()
+        matches(expression, now) && !shown[&now].iter().any(other_pass)
+    };
+    (1..=steps).map(|n| from + n * step).filter(due).collect()
 }
 
 fn values(min: u32, max: u32) -> impl Strategy<Value = Item> {
@@ -275,6 +179,9 @@ fn expression() -> impl Strategy<Value = Expression> {
         day,
         month,
         weekday,
+        year: None,
+        week: None,
+        is_table: false,
     })
 }
 
@@ -326,10 +233,11 @@ proptest! {
     ) {
         const WINDOW: i64 = 3_000;
         let from = (change - lead * 60).div_euclid(60) * 60;
-        let simulated = expression.simulate(&zone, dst, from, WINDOW);
+        let simulated = simulate(&expression, &zone, dst, from, WINDOW);
         let asked = asked(&expression, &zone, dst, from, from + WINDOW * 60);
         let difference = first_difference(&simulated, &asked);
         prop_assert_eq!(difference, None, "{} in {} {:?} from {}", expression, zone.name(), dst, from);
+        prop_assert_eq!(Expression::read(&expression.to_string()), expression);
     }
 }
 
@@ -347,7 +255,7 @@ proptest! {
         const WINDOW: i64 = 9_000;
         let expression = Expression { second: Some(second), ..expression };
         let from = change - lead;
-        let simulated = expression.simulate(&zone, dst, from, WINDOW);
+        let simulated = simulate(&expression, &zone, dst, from, WINDOW);
         let asked = asked(&expression, &zone, dst, from, from + WINDOW);
         let difference = first_difference(&simulated, &asked);
         prop_assert_eq!(difference, None, "{} in {} {:?} from {}", expression, zone.name(), dst, from);

@@ -59,7 +59,7 @@ fn check(schedule: &Schedule, text: &str, from: Timestamp, to: Timestamp) {
 }
 
 #[test]
-fn fire_times_strictly_increase_in_every_zone() {
+fn t4_fire_times_strictly_increase_in_every_zone() {
     let zones = all_zones();
     assert!(zones.len() > 90, "{} different zones", zones.len());
     let in_zone = |schedule: &Schedule, zone: &Zone| Schedule { zone: zone.clone(), ..schedule.clone() };
@@ -83,7 +83,7 @@ fn fire_times_strictly_increase_in_every_zone() {
 }
 
 #[test]
-fn a_daily_job_runs_once_a_day_in_every_zone() {
+fn t4_a_daily_job_runs_once_a_day_in_every_zone() {
     // The rules that make it so: made up for in a gap (27), once in a fold (29).
     let daily = ["0 0 * * *", "30 0 * * *", "30 1 * * *", "30 2 * * *", "59 23 * * *"]
         .map(|text| schedule(text, "UTC"));

@@ -33,6 +33,7 @@ impl Scheduler {
             stopping: None,
             unread_gaps: 0,
             back_to: Timestamp::MAX,
+            rows_ahead: Timestamp::MIN,
             rewound: BTreeSet::new(),
             absent: BTreeMap::new(),
             next_run: boot.next_run,

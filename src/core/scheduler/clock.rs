@@ -48,10 +48,10 @@ impl Scheduler {
         fx.push(Effect::FindFutureGaps { after: now.wall });
     }
 
-    /// A job begins anew that may have been in the set before: while it was not, the clock may have been set back,
-    /// and rows of it that lie in the future would take its fire times. One question does for all that come now.
+    /// A job begins anew that may have been in the set before. Where the clock was set back while it was not, rows
+    /// of it that lie in the future would take its fire times. One question does for all that come now.
     pub(super) fn look_for_rows_ahead(&mut self, now: Now, fx: &mut Effects) {
-        if self.unread_gaps == 0 {
+        if self.unread_gaps == 0 && now.wall < self.rows_ahead {
             self.ask_for_the_future(now, fx);
         }
     }
@@ -100,8 +100,11 @@ impl Scheduler {
             });
         }
         for gap in gaps {
-            // A job that is not in the set keeps its cursor and what was written of it.
-            let Some(id) = self.find(gap.job.as_str()) else { continue };
+            // A job that is not in the set keeps its cursor and what was written of it, until it comes back.
+            let Some(id) = self.find(gap.job.as_str()) else {
+                self.rows_ahead = self.rows_ahead.max(gap.last);
+                continue;
+            };
             let slot = self.slot(id);
             let schedule = match &slot.job.firing {
                 Firing::Clock(schedule) => Some(schedule),

@@ -245,10 +245,10 @@ impl Scheduler {
     }
 
     fn fire_at_shutdown(&mut self, now: Now, fx: &mut Effects) {
-        let ids: Vec<JobId> = self.by_name.values().copied().collect();
+        let ids: Vec<JobId> = self.live_ids().collect();
         for id in ids {
             let slot = self.slot(id);
-            let due = matches!(slot.job.firing, Firing::Shutdown) && slot.job.enabled && !slot.is_removed();
+            let due = matches!(slot.job.firing, Firing::Shutdown) && slot.job.enabled;
             if due && slot.pause().is_none() {
                 let run = self.new_run(id, Source::Shutdown, now.wall, now);
                 let run = super::live::LiveRun { fire_time: Some(now.wall), ..run };

@@ -278,9 +278,11 @@ impl Scheduler {
         self.live_ids().map(|id| self.slot(id))
     }
 
-    /// Returns the places of the jobs of the set.
+    /// Returns the places of the jobs of the set, always in the same order: what is decided for each in turn must not
+    /// depend on how names are hashed.
     pub(super) fn live_ids(&self) -> impl Iterator<Item = JobId> {
-        self.by_name.values().copied().filter(|id| !self.slot(*id).is_removed())
+        let places = (0..).map(JobId).zip(&self.slots);
+        places.filter(|(_, slot)| !slot.is_removed()).map(|(id, _)| id)
     }
 
     /// Makes a place for a job that has left the set while a run of it was alive and the daemon was not.
@@ -341,9 +343,8 @@ impl Scheduler {
 
     pub(super) fn link_dependents(&mut self) {
         let mut dependents: HashMap<Name, Vec<JobId>> = HashMap::new();
-        for id in self.by_name.values().copied() {
-            let slot = self.slot(id);
-            if let (false, Firing::After(dependencies)) = (slot.is_removed(), &slot.job.firing) {
+        for id in self.live_ids() {
+            if let Firing::After(dependencies) = &self.slot(id).job.firing {
                 for dependency in dependencies {
                     dependents.entry(dependency.job.clone()).or_default().push(id);
                 }

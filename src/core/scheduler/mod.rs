@@ -74,6 +74,8 @@ pub struct Scheduler {
     unread_gaps: u32,
     /// The earliest instant to which the clock was set back since the first of them.
     back_to: Timestamp,
+    /// The last fire time of the rows that lie in the future and are of jobs that are not in the set.
+    rows_ahead: Timestamp,
     /// Jobs whose schedule has gone back with the clock, to be written down with the answer.
     rewound: BTreeSet<JobId>,
     /// What the store remembers of jobs that are not in the set: they may come back.

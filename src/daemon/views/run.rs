@@ -7,7 +7,7 @@ use crate::core::civil::Zone;
 use crate::core::run::{Exit, RunStatus};
 use crate::core::signal;
 use crate::core::trigger::FireNote;
-use crate::process::Logs;
+use crate::process::{Evidence, Logs};
 use crate::protocol::views::{RunView, StepView};
 use crate::store::{RunRow, StepRow};
 
@@ -15,7 +15,9 @@ use crate::store::{RunRow, StepRow};
 pub fn run_view(row: &RunRow, steps: &[StepRow], zone: &Zone, logs: &Logs) -> RunView {
     let at = |instant: Option<_>| instant.map(|instant| zone.format_exact(instant));
     let (exit_code, signal) = exit_parts(row.exit);
-    let started = row.started_at.is_some();
+    // A start is on disk before it is in the ledger, which may take its time: the output file is what it makes first.
+    let tried = || logs.evidence(&row.job, row.run, 1) == Evidence::Tried;
+    let started = row.started_at.is_some() || (row.status == RunStatus::Queued && tried());
     RunView {
         run_id: row.run.0,
         job: row.job.to_string(),

@@ -50,6 +50,12 @@ fn values_of_env_are_given_out_by_export_alone() {
     }
     sandbox.write("env", &format!("not an assignment {SECRET}\n"));
     said.push_str(&sandbox.run(["run-now", "file", "--wait"]));
+    // An error of the job file shows its line, but not this one's value.
+    sandbox.write("jobs.toml", &format!("[jobs.file]\ncommand = \"true\"\nenv.TOKEN = {SECRET}\n"));
+    for args in [&["reload"][..], &["status"], &["status", "--json"], &["check"], &["check", "--json"]] {
+        said.push_str(&sandbox.run(args));
+    }
+    assert!(said.contains("jobs.toml:3:13"), "{said}");
     said.push_str(&daemon.log());
     assert!(said.contains("TOKEN = \"***\"") && said.contains("values of env"), "{said}");
     let leaks: Vec<&str> = said.lines().filter(|line| line.contains(SECRET)).collect();

@@ -100,7 +100,7 @@ fn an_owner_of_the_socket_that_hangs_is_not_waited_for() {
 }
 
 #[test]
-fn a_second_daemon_names_the_first() {
+fn p9_a_second_daemon_names_the_first() {
     let sandbox = Sandbox::with_jobs(JOBS);
     let daemon = sandbox.daemon();
     let shown = sandbox.run(["run"]);

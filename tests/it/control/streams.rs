@@ -82,7 +82,9 @@ fn output_is_followed_as_it_is_written_and_ends_with_the_run() {
     let run = sandbox.ok(["run-now", "drip", "--quiet"]);
     let mut output = sandbox.follow(["logs", "-f", run.trim()]);
     assert_eq!(output.next().as_deref(), Some("grün 1"));
-    assert_eq!(sandbox.json(["show", run.trim(), "--json"])["status"], "running");
+    // That it has started may not be on a slow disk yet.
+    let status = sandbox.json(["show", run.trim(), "--json"])["status"].clone();
+    assert!(status == "running" || status == "queued", "{status}");
     assert_eq!(output.end(), (Some(0), vec!["grün 2".to_owned(), "grün 3".to_owned()]));
     assert_eq!(sandbox.ok(["logs", "drip", "-n", "1"]), "grün 3\n");
     assert_eq!(sandbox.json(["logs", "drip", "--json"])["text"], "grün 1\ngrün 2\ngrün 3\n");

@@ -127,7 +127,7 @@ fn p1_killed_before_the_claim_is_durable_it_is_due_again() {
     let daemon = scene.sandbox.daemon();
     let standstill = Standstill::of(&scene.sandbox);
     // The daemon has decided, and stands at the commit.
-    eventually("it is claimed", || scene.sandbox.json(["show", "due", "--json"])["queued"] == 1);
+    eventually("it is claimed", || daemon.log().contains("job.finished job=due"));
     while seconds() <= scene.at {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
@@ -226,6 +226,22 @@ fn p2_killed_before_the_process_is_durable_and_it_ends_unseen() {
         assert_eq!((rows.len(), rows[0].status.as_str()), (1 + runs, "lost"), "{rows:#?}");
         assert_eq!(scene.starts().len(), 1 + runs);
     }
+}
+
+#[test]
+fn s2_the_output_of_a_run_is_followed_while_its_start_waits_for_the_store() {
+    let mut scene = Scene::of_one_command("");
+    let (daemon, _) = scene.claimed();
+    let standstill = Standstill::of(&scene.sandbox);
+    scene.gate.tell("0");
+    assert_eq!(scene.begun.hear(), "due");
+    let mut output = scene.sandbox.follow(["logs", "-f", "due"]);
+    assert_eq!(output.next().as_deref(), Some("one"));
+    drop(standstill);
+    scene.go.tell("0");
+    assert_eq!(output.end(), (Some(0), vec!["two".to_owned()]));
+    assert_eq!(scene.outcome().status, "succeeded");
+    assert!(daemon.stop().success());
 }
 
 #[test]

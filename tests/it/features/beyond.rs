@@ -11,7 +11,7 @@ use super::support::{
 use crate::harness::PATIENCE;
 
 #[test]
-fn a_webhook_that_hangs_holds_up_neither_jobs_nor_other_notices() {
+fn n1_a_webhook_that_hangs_holds_up_neither_jobs_nor_other_notices() {
     // It takes connections and never says anything.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port of this machine");
     let port = silent.local_addr().expect("an address").port();

@@ -23,7 +23,7 @@ const ROWS: &[(&str, &[&str])] = &[
         "start, stop, running, state; one daemon a store",
         &[
             "a_daemon_starts_tells_its_state_and_stops",
-            "a_second_daemon_names_the_first",
+            "p9_a_second_daemon_names_the_first",
             "p9_a_second_daemon_is_told_who_the_first_is",
         ],
     ),
@@ -164,16 +164,16 @@ const ROWS: &[(&str, &[&str])] = &[
             "grace_and_coalesce_judge_what_was_missed",
             "catching_up_runs_once_for_what_fell_due",
             "thirty_days_of_a_second_are_counted_not_listed",
-            "two_million_missed_times_are_counted_exactly",
+            "t13_two_million_missed_times_are_counted_exactly",
         ],
     ),
     (
         "max_instances",
         &[
             "max_instances_counts_live_processes",
-            "on_busy_skip_writes_a_row_for_each_occurrence",
-            "on_busy_queue_runs_each_occurrence_in_turn",
-            "on_busy_replace_starts_only_after_the_death_of_the_old_run",
+            "o1_on_busy_skip_writes_a_row_for_each_occurrence",
+            "o1_on_busy_queue_runs_each_occurrence_in_turn",
+            "o1_on_busy_replace_starts_only_after_the_death_of_the_old_run",
             "o1_skip_writes_a_row_for_each_occurrence",
         ],
     ),
@@ -223,7 +223,7 @@ const ROWS: &[(&str, &[&str])] = &[
     (
         "time limit",
         &[
-            "a_time_limit_asks_then_kills_the_whole_group",
+            "p11_a_time_limit_asks_then_kills_the_whole_group",
             "a_time_limit_holds_for_every_kind_of_job",
             "a_time_limit_that_was_reached_before_a_restart_is_kept",
             "p11_what_ignores_term_is_killed_with_all_its_children",
@@ -309,7 +309,7 @@ const ROWS: &[(&str, &[&str])] = &[
     (
         "webhooks and pings",
         &[
-            "a_webhook_that_hangs_holds_up_neither_jobs_nor_other_notices",
+            "n1_a_webhook_that_hangs_holds_up_neither_jobs_nor_other_notices",
             "a_webhook_gets_the_documented_fields",
             "n2_a_ping_asks_for_the_address_of_its_kind",
         ],

@@ -12,7 +12,7 @@ fn jobs(on_busy: &str, more: &str) -> Sandbox {
 }
 
 #[test]
-fn on_busy_skip_writes_a_row_for_each_occurrence() {
+fn o1_on_busy_skip_writes_a_row_for_each_occurrence() {
     let sandbox = jobs("skip", "");
     let mut gate = Pipe::new(&sandbox, "gate");
     let _daemon = sandbox.daemon();
@@ -36,7 +36,7 @@ fn on_busy_skip_writes_a_row_for_each_occurrence() {
 }
 
 #[test]
-fn on_busy_queue_runs_each_occurrence_in_turn() {
+fn o1_on_busy_queue_runs_each_occurrence_in_turn() {
     let sandbox = jobs("queue", "");
     let mut gate = Pipe::new(&sandbox, "gate");
     let _daemon = sandbox.daemon();
@@ -62,7 +62,7 @@ fn on_busy_queue_runs_each_occurrence_in_turn() {
 }
 
 #[test]
-fn on_busy_replace_starts_only_after_the_death_of_the_old_run() {
+fn o1_on_busy_replace_starts_only_after_the_death_of_the_old_run() {
     let sandbox = jobs("replace", "");
     let mut gate = Pipe::new(&sandbox, "gate");
     let _daemon = sandbox.daemon();

@@ -108,7 +108,7 @@ fn two_thousand_due_at_once_go_through_a_pool_in_order_and_once() {
 }
 
 #[test]
-fn a_time_limit_asks_then_kills_the_whole_group() {
+fn p11_a_time_limit_asks_then_kills_the_whole_group() {
     let command =
         r#"trap "" TERM; sh -c 'trap "" TERM; echo $$ > child; while :; do sleep 1000; done' & wait; wait"#;
     let sandbox = sandbox(&format!(

@@ -415,6 +415,19 @@ fn p7_a_stop_lets_runs_finish_then_ends_them_and_runs_shutdown_jobs() {
 }
 
 #[test]
+fn what_is_decided_for_several_jobs_is_decided_in_their_order() {
+    let names: Vec<String> = (0..20).map(|number| format!("bye-{number:02}")).collect();
+    let jobs = names.iter().map(|name| job(name, Firing::Shutdown, |_| {})).collect();
+    let mut world = World::new(jobs);
+    world.ask(Command::Stop { leave: false });
+    let claimed = world.ledger.iter().filter_map(|change| match change {
+        Change::Claim(claim) => Some(claim.job.as_str()),
+        _ => None,
+    });
+    assert_eq!(claimed.collect::<Vec<_>>(), names);
+}
+
+#[test]
 fn a_second_stop_hurries_and_a_third_kills() {
     let mut world = World::new(vec![job("a", cron("0 * * * *"), |_| {})]);
     world.pass(HOUR);
