@@ -8,7 +8,7 @@ use std::process::Command;
 use std::str::FromStr;
 use std::thread;
 
-use crate::{Outcome, burst, loading};
+use crate::{Outcome, burst, loading, sustained};
 
 const MARK: &str = "--child";
 
@@ -45,6 +45,7 @@ pub(crate) fn run(arguments: &[String]) -> Option<Outcome<()>> {
         ("toml", [config]) => loading::parse_file(config.as_ref()),
         ("rows", [state]) => loading::parse_rows(state.as_ref()),
         ("burst", words) => burst::limit(words),
+        ("sustained", words) => sustained::limit(words),
         (other, _) => Err(format!("there is no work {other} of {} arguments", words.len()).into()),
     })
 }

@@ -2,6 +2,7 @@
 
 use std::process::{Command, Stdio};
 
+use crate::claims::Bare;
 use crate::daemon::Place;
 use crate::measure::{in_turn, seconds_each, time};
 use crate::table::{self, Unit};
@@ -13,7 +14,7 @@ const BATCH: usize = 10;
 
 /// Prints the section.
 pub(crate) fn section(form: Form) -> Outcome<()> {
-    let limit = "a process of the same build whose main does nothing";
+    let limit = "a process of the same build whose main does nothing; for run-now a durable commit besides";
     table::section("Commands with 1,000 jobs, from the start of the process to its end", limit);
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let brief = "[jobs.brief]\nevery = '1w'\ncommand = ['true']\nmax_instances = 1000\n";
@@ -35,11 +36,24 @@ pub(crate) fn section(form: Form) -> Outcome<()> {
     for words in asking {
         row(form, &format!("jobctl {}", words.join(" ")), || place.command(words))?;
     }
+    let mut bare = Bare::new(&directory.path().join("bare.db"))?;
+    let mut claimed = 0;
+    let compared = in_turn(
+        form.pick(7, 31),
+        || batch(|| place.command(&["run-now", "customer-000007", "--force"]), || Ok(())),
+        || {
+            batch(nothing, || {
+                claimed += 1;
+                Ok(bare.claim(std::iter::once(claimed))?)
+            })
+        },
+    )?;
+    table::row("jobctl run-now customer-000007", Unit::Time, compared);
     daemon.stop()
 }
 
 fn row(form: Form, what: &str, command: impl Fn() -> Command) -> Outcome<()> {
-    let compared = in_turn(form.pick(7, 31), || batch(&command), || batch(nothing))?;
+    let compared = in_turn(form.pick(7, 31), || batch(&command, || Ok(())), || batch(nothing, || Ok(())))?;
     table::row(what, Unit::Time, compared);
     Ok(())
 }
@@ -51,11 +65,11 @@ fn nothing() -> Command {
     command
 }
 
-/// Returns seconds for one process.
-fn batch(command: impl Fn() -> Command) -> Outcome<f64> {
-    let run = || -> Outcome<()> {
+/// Returns seconds for one process and what else there is to do.
+fn batch(command: impl Fn() -> Command, mut besides: impl FnMut() -> Outcome<()>) -> Outcome<f64> {
+    let mut run = || -> Outcome<()> {
         let status = command().status()?;
-        if status.success() { Ok(()) } else { Err(format!("a command ended with {status}").into()) }
+        if status.success() { besides() } else { Err(format!("a command ended with {status}").into()) }
     };
     let (took, done) = time(|| (0..BATCH).try_for_each(|_| run()));
     done?;

@@ -1,5 +1,6 @@
 //! The real program, run as people run it: as a daemon in an empty directory, and as commands.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -62,7 +63,8 @@ impl Place {
         fs::read_to_string(self.0.join("log")).unwrap_or_default()
     }
 
-    fn socket(&self) -> PathBuf {
+    /// Returns the socket.
+    pub(crate) fn socket(&self) -> PathBuf {
         self.0.join("socket")
     }
 }
@@ -83,11 +85,14 @@ impl Running {
         Ok(nanos / 1e9)
     }
 
-    /// Returns how often a thread has gone to sleep and thus been woken.
-    pub(crate) fn sleeps(&self) -> Outcome<f64> {
-        let mut sleeps = 0.0;
+    /// Returns how often each thread has gone to sleep and thus been woken, by its number and name.
+    pub(crate) fn sleeps(&self) -> Outcome<BTreeMap<String, f64>> {
+        let mut sleeps = BTreeMap::new();
         for task in fs::read_dir(self.proc("task"))? {
-            sleeps += figure(&task?.path().join("status"), "voluntary_ctxt_switches:")?;
+            let task = task?;
+            let name = fs::read_to_string(task.path().join("comm"))?;
+            let name = format!("{} {}", task.file_name().to_string_lossy(), name.trim_end());
+            sleeps.insert(name, figure(&task.path().join("status"), "voluntary_ctxt_switches:")?);
         }
         Ok(sleeps)
     }

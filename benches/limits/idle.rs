@@ -67,9 +67,17 @@ fn at_rest(form: Form, daemon: &Running) -> Outcome<()> {
     let (cpu, sleeps) = (daemon.cpu()?, daemon.sleeps()?);
     let seconds = form.pick(5, 60);
     thread::sleep(Duration::from_secs(seconds));
-    let (cpu, sleeps) = (daemon.cpu()? - cpu, daemon.sleeps()? - sleeps);
+    let cpu = daemon.cpu()? - cpu;
     table::fact("  CPU time an hour, nothing due", &format!("{:.1} ms", cpu * 3.6e6 / seconds as f64));
-    table::fact(&format!("  wake-ups in {seconds} s, nothing due"), &format!("{sleeps}"));
+    let (mut all, mut named) = (0.0, String::new());
+    for (thread, after) in daemon.sleeps()? {
+        let woken = after - sleeps.get(&thread).unwrap_or(&0.0);
+        if woken > 0.0 {
+            all += woken;
+            named += &format!("  ({woken} of thread {thread})");
+        }
+    }
+    table::fact(&format!("  wake-ups in {seconds} s, nothing due"), &format!("{all}{named}"));
     Ok(())
 }
 
@@ -96,7 +104,9 @@ fn every_second(form: Form, directory: &Path) -> Outcome<()> {
     daemon.stop()?;
     let (ours, theirs) = (lateness(&ours, Duration::ZERO)?, lateness(&theirs, HALF)?);
     let pairs: Vec<(f64, f64)> = ours.into_iter().zip(theirs).collect();
-    table::row("one job due: until its program runs", Unit::Time, compared(&pairs));
+    let both = compared(&pairs);
+    table::row("one job due: until its program runs", Unit::Time, both);
+    table::fact("  later than the limit, p50", &format!("{:.3} ms", (both.ours - both.limit) * 1e3));
     let worst = pairs.iter().fold(0.0_f64, |worst, (ours, _)| worst.max(*ours));
     table::fact(&format!("  the latest of {} starts", pairs.len()), &format!("{:.1} ms", worst * 1e3));
     table::fact("  the bare timer's own lateness", &format!("{:.0} us", median(wakes.into_iter()) * 1e6));

@@ -13,6 +13,7 @@ use crate::core::event::Event;
 use crate::core::job::Command;
 use crate::jobfile::EventHook;
 use crate::notify::Courier;
+use crate::process;
 use crate::protocol::pattern;
 
 /// How many commands run at once.
@@ -46,9 +47,11 @@ impl EventHooks {
                 loop {
                     let next = errands.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     let Ok(errand) = next else { return };
+                    process::hear_of_deaths();
                     if let Err(error) = courier.run(&errand.command, &errand.variables, &[], errand.timeout) {
                         tracing::warn!(%error, "a command of [[on]] failed");
                     }
+                    process::leave_deaths_to_others();
                 }
             });
         }

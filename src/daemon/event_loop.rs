@@ -25,9 +25,10 @@ use super::service::Service;
 use super::supervisor::Supervisor;
 use crate::core::change::Change;
 use crate::core::event::{Event, EventKind};
-use crate::core::instant::Now;
+use crate::core::instant::{Monotonic, Now};
 use crate::core::run::RunId;
 use crate::core::scheduler::{Answer, Command, Effect, Input, Place, Scheduler};
+use crate::process;
 use crate::store::{Report, WriterHandle};
 
 /// How many starts are carried out before the loop looks at its other events again: a burst of thousands must
@@ -50,8 +51,14 @@ pub(super) struct EventLoop {
     clients: mpsc::Receiver<Incoming>,
     tasks: mpsc::UnboundedReceiver<Task>,
     alarm: Alarm,
+    /// When the output of runs that are alive is looked at next.
+    next_look: Option<Monotonic>,
     /// Changes decided since the last submission.
     batch: Vec<Change>,
+    /// True: the batch says of runs that they have started, and nothing else.
+    only_starts: bool,
+    /// Until when such a batch waits for the ends of these runs.
+    lingers_until: Option<Monotonic>,
     /// What is to be done when a submission is durable, by its token.
     pending: BTreeMap<u64, Pending>,
     next_token: u64,
@@ -81,7 +88,6 @@ enum Happening {
     Alarm,
     Terminate,
     Reload,
-    LookAtOutputs,
     Heartbeat,
     MoreStarts,
 }
@@ -119,7 +125,10 @@ impl EventLoop {
             clients: channels.clients,
             tasks: channels.tasks,
             alarm: Alarm::new()?,
+            next_look: None,
             batch: Vec::new(),
+            only_starts: true,
+            lingers_until: None,
             pending: BTreeMap::new(),
             next_token: 0,
             starts: VecDeque::new(),
@@ -143,15 +152,14 @@ impl EventLoop {
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
         };
-        let mut outputs = tokio::time::interval(OUTPUT_WATCH);
-        outputs.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        process::hear_of_deaths();
         let started = Event::new(clock::now().wall, EventKind::DaemonStarted);
         self.write(Change::Event(started));
         self.carry_out(first);
         self.submit();
         while !self.leaving {
             self.set_alarm();
-            let happening = self.next(&mut signals, &mut outputs).await;
+            let happening = self.next(&mut signals).await;
             self.take_in(happening);
             self.submit();
         }
@@ -160,9 +168,8 @@ impl EventLoop {
         Ok(())
     }
 
-    async fn next(&mut self, signals: &mut Signals, outputs: &mut tokio::time::Interval) -> Happening {
+    async fn next(&mut self, signals: &mut Signals) -> Happening {
         let starts_wait = !self.starts.is_empty();
-        let outputs_open = !self.executor.is_idle();
         tokio::select! {
             biased;
             Some(report) = self.reports.recv() => Happening::Store(report),
@@ -175,7 +182,6 @@ impl EventLoop {
             Some(task) = self.tasks.recv() => Happening::Task(task),
             Some(incoming) = self.clients.recv() => Happening::Client(Box::new(incoming)),
             () = self.supervisor.watchdog() => Happening::Heartbeat,
-            _ = outputs.tick(), if outputs_open => Happening::LookAtOutputs,
             () = tokio::task::yield_now(), if starts_wait => Happening::MoreStarts,
         }
     }
@@ -207,13 +213,10 @@ impl EventLoop {
                 let now = clock::now();
                 self.sweep_history(now);
                 self.executor.tidy_now_and_then(now.mono);
+                self.look_at_outputs(now.mono);
             }
             Happening::Terminate => self.stop(),
             Happening::Reload => drop(self.reload()),
-            Happening::LookAtOutputs => {
-                self.executor.watch_outputs();
-                self.executor.keeper.keep_what_lasts();
-            }
             Happening::Heartbeat => self.supervisor.beat(),
             Happening::MoreStarts => {}
         }
@@ -302,9 +305,25 @@ impl EventLoop {
     }
 
     fn set_alarm(&mut self) {
-        let wakeup = self.scheduler.next_wakeup();
-        if let Err(error) = self.alarm.set(wakeup, clock::now()) {
+        let now = clock::now();
+        if self.executor.is_idle() {
+            self.next_look = None;
+        } else if self.next_look.is_none() {
+            self.next_look = Some(now.mono.plus(OUTPUT_WATCH));
+        }
+        let mut wakeup = self.scheduler.next_wakeup();
+        wakeup.mono = [wakeup.mono, self.next_look, self.lingers_until].into_iter().flatten().min();
+        if let Err(error) = self.alarm.set(wakeup, now) {
             tracing::error!(%error, "the alarm cannot be set");
+        }
+    }
+
+    /// Looks at what runs that are alive have written, once a second.
+    fn look_at_outputs(&mut self, now: Monotonic) {
+        if self.next_look.is_some_and(|at| at <= now) {
+            self.next_look = None;
+            self.executor.watch_outputs();
+            self.executor.keeper.keep_what_lasts();
         }
     }
 

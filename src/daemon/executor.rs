@@ -361,6 +361,7 @@ impl Executor {
 fn bound(watch: Option<OutputWatch>) {
     let Some(mut watch) = watch else { return };
     match watch.check() {
+        Ok(seen) if seen.fits => {}
         Ok(seen) if seen.size <= COMPACT_INLINE => finish_output(watch),
         Ok(_) => drop(tokio::task::spawn_blocking(move || finish_output(watch))),
         Err(error) => tracing::debug!(%error, "the output file is gone"),

@@ -1,6 +1,8 @@
 //! Events in the daemon's log: what goes wrong as warnings, what becomes of the daemon and its jobs as information,
 //! the course of runs that go well as details.
 
+use std::fmt;
+
 use tracing::field::{debug, display};
 
 use crate::core::event::{Event, EventKind};
@@ -18,11 +20,7 @@ enum Weight {
 pub(super) fn tell(event: &Event) {
     let job = event.job.as_ref().map(display);
     let run = event.run.map(display);
-    let exit = event.exit.map(|exit| match exit {
-        Exit::Code(code) => format!("code {code}"),
-        Exit::Signal(signal) => format!("signal {}", crate::core::signal::name(signal)),
-    });
-    let exit = exit.map(display);
+    let exit = event.exit.map(ExitWords).map(display);
     let reason = event.reason.map(|reason| display(reason.as_str()));
     let detail = event.detail.as_ref().map(debug);
     let what = event.kind.as_str();
@@ -30,6 +28,18 @@ pub(super) fn tell(event: &Event) {
         Weight::Warning => tracing::warn!(job, run, exit, reason, detail, "{what}"),
         Weight::Information => tracing::info!(job, run, exit, reason, detail, "{what}"),
         Weight::Detail => tracing::debug!(job, run, exit, reason, detail, "{what}"),
+    }
+}
+
+/// Says how a run ended, where somebody reads it.
+struct ExitWords(Exit);
+
+impl fmt::Display for ExitWords {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Exit::Code(code) => write!(out, "code {code}"),
+            Exit::Signal(signal) => write!(out, "signal {}", crate::core::signal::name(signal)),
+        }
     }
 }
 

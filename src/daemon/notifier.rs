@@ -19,7 +19,7 @@ use crate::core::instant::Timestamp;
 use crate::core::name::Name;
 use crate::core::notifier::{Channel, NotifierSettings};
 use crate::notify::{Courier, GIVE_UP, Message, OUTPUT_LIMIT, backoff};
-use crate::process::Logs;
+use crate::process::{self, Logs};
 use crate::store::{Delivery, NoticeRow, Reader, RunRow};
 
 /// How many notices are looked at, at once. More than any healthy notifier has waiting, so that those of one that
@@ -164,6 +164,7 @@ impl Office {
             };
             let words = self.words.clone();
             thread::spawn(move || {
+                process::hear_of_deaths();
                 round.deliver();
                 let _ = words.send(Word::RoundOver(name));
             });

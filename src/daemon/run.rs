@@ -73,8 +73,11 @@ pub enum RunError {
 /// [`RunError`]: it could not start, or the machine took away what it needs.
 pub fn run(options: &Options) -> Result<(), RunError> {
     process::hold_little_memory();
+    // Until the loop listens: threads that are made meanwhile do not.
+    process::leave_deaths_to_others();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .on_thread_start(process::leave_deaths_to_others)
         .build()
         .map_err(|source| RunError::System { what: "starting the runtime", source })?;
     runtime.block_on(serve(options))

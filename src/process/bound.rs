@@ -48,6 +48,8 @@ pub struct Watched {
     pub size: u64,
     /// True: the file has grown by more than its limit since the last look, so look again soon.
     pub hurry: bool,
+    /// True: it is within its limit as it is, so that at the end of the run nothing is left to be done.
+    pub fits: bool,
 }
 
 /// What remains of an output file after its end.
@@ -128,7 +130,8 @@ impl OutputWatch {
         } else if size > self.shares.max.saturating_add(self.shares.slack()) {
             self.punch(size)?;
         }
-        Ok(Watched { size, hurry })
+        let fits = size <= self.shares.max && self.cut.is_none();
+        Ok(Watched { size, hurry, fits })
     }
 
     fn punch(&mut self, size: u64) -> io::Result<()> {

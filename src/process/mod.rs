@@ -28,6 +28,7 @@ pub mod spawn;
 
 mod account;
 mod child;
+mod deaths;
 mod env_file;
 mod error;
 mod limits;
@@ -42,6 +43,7 @@ pub use adopt::{
 };
 pub use bound::{Kept, OutputWatch, Watched};
 pub use cgroup::{Cgroups, RunCgroup};
+pub use deaths::{hear_of_deaths, leave_deaths_to_others};
 pub use environment::{Environment, Inherited, RunContext};
 pub use error::StartError;
 pub use fd_store::{FdStore, Handed, Label, handed_back};

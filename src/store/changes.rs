@@ -6,7 +6,7 @@
 use rusqlite::params;
 
 use super::columns::{exit_columns, json, signed};
-use super::commit::{Outcome, Writing};
+use super::commit::{Begin, Outcome, Writing};
 use super::{ledger, pruned};
 use crate::core::change::{Actor, Change, Hold, Pause, Revision};
 use crate::core::event::Event;
@@ -21,7 +21,9 @@ pub(super) fn apply(w: &mut Writing<'_>, change: &Change) -> Written {
     match change {
         Change::Claim(claim) => ledger::claim(w, claim),
         Change::Gap(gap) => ledger::gap(w, gap),
-        Change::Started { run, attempt, at, process } => ledger::started(w, *run, *attempt, *at, *process),
+        Change::Started { run, attempt, at, process } => {
+            ledger::started(w, *run, Begin { attempt: *attempt, at: *at, process: *process })
+        }
         Change::Retrying { run, attempt, retry_at, reason, detail, exit } => {
             ledger::retrying(w, *run, *attempt, *retry_at, *reason, detail.as_deref(), *exit)
         }
@@ -74,7 +76,7 @@ pub(super) fn apply(w: &mut Writing<'_>, change: &Change) -> Written {
     }
 }
 
-fn always(w: &Writing<'_>, sql: &str, params: impl rusqlite::Params) -> Written {
+fn always(w: &Writing<'_>, sql: &'static str, params: impl rusqlite::Params) -> Written {
     w.run(sql, params)?;
     Ok(Outcome::Applied)
 }

@@ -4,12 +4,12 @@ use rusqlite::{OptionalExtension, named_params, params};
 
 use super::changes::{Written, set_cursor};
 use super::columns::{exit_columns, json, micros, note_word, signed, unsigned};
-use super::commit::{Outcome, Writing};
+use super::commit::{Begin, Outcome, Writing};
 use super::pruned;
 use crate::core::change::{Claim, Finish, Gap, Retraction, StepRecord};
 use crate::core::instant::Timestamp;
 use crate::core::name::Name;
-use crate::core::run::{Exit, ProcessMark, Reason, RunId, RunStatus, Source};
+use crate::core::run::{Exit, Reason, RunId, RunStatus, Source};
 
 fn applied_if(written: bool) -> Outcome {
     if written { Outcome::Applied } else { Outcome::Refused }
@@ -26,8 +26,7 @@ fn has_own_row(w: &Writing<'_>, job: &Name, fire_time: Timestamp) -> Result<bool
 fn is_covered(w: &Writing<'_>, job: &Name, fire_time: Timestamp) -> Result<bool, rusqlite::Error> {
     let sql = "SELECT 1 FROM runs INDEXED BY runs_ranges
         WHERE first_fire_time IS NOT NULL AND job = ?1 AND fire_time > ?2 AND first_fire_time <= ?2 LIMIT 1";
-    let found = w.prepare(sql)?.query_row(params![job.as_str(), fire_time.as_micros()], |_| Ok(()));
-    Ok(found.optional()?.is_some())
+    Ok(w.ask(sql, params![job.as_str(), fire_time.as_micros()], |_| Ok(()))?.is_some())
 }
 
 /// Counts the fire times of a stretch that have their rows already. Rows about an earlier trigger of the job are
@@ -47,32 +46,32 @@ pub(super) fn claim(w: &mut Writing<'_>, claim: &Claim) -> Written {
         }
         None => false,
     };
+    // By place: a name would be looked for in every statement.
     let sql =
         "INSERT OR IGNORE INTO runs (run_id, job, fire_time, status, source, attempts, queued_at, due_at,
             boot_id, host, coalesced, note, priority, args, forced, pool)
-        VALUES (:run, :job, :fire_time, :status, :source, :attempts, :queued_at, :due_at,
-            :boot_id, :host, :coalesced, :note, :priority, :args, :forced, :pool)";
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
     let written = !taken
         && w.run(
             sql,
-            named_params! {
-                ":run": signed(claim.run.0),
-                ":job": claim.job.as_str(),
-                ":fire_time": claim.fire_time.map(Timestamp::as_micros),
-                ":status": RunStatus::Queued.as_str(),
-                ":source": claim.source.as_str(),
-                ":attempts": claim.attempts,
-                ":queued_at": claim.queued_at.as_micros(),
-                ":due_at": claim.due_at.as_micros(),
-                ":boot_id": w.session.boot_id,
-                ":host": w.session.host,
-                ":coalesced": signed(claim.coalesced),
-                ":note": claim.note.map(note_word),
-                ":priority": claim.priority,
-                ":args": json(&claim.args),
-                ":forced": claim.forced,
-                ":pool": claim.pool.as_ref().map(Name::as_str),
-            },
+            params![
+                signed(claim.run.0),
+                claim.job.as_str(),
+                claim.fire_time.map(Timestamp::as_micros),
+                RunStatus::Queued.as_str(),
+                claim.source.as_str(),
+                claim.attempts,
+                claim.queued_at.as_micros(),
+                claim.due_at.as_micros(),
+                w.session.boot_id,
+                w.session.host,
+                signed(claim.coalesced),
+                claim.note.map(note_word),
+                claim.priority,
+                json(&claim.args),
+                claim.forced,
+                claim.pool.as_ref().map(Name::as_str),
+            ],
         )?;
     if !written {
         w.unwritten.insert(claim.run);
@@ -134,28 +133,25 @@ fn count(w: &Writing<'_>, job: &str, status: &str, by: i64) -> Result<(), rusqli
     w.run(sql, params![job, status, by]).map(|_| ())
 }
 
-pub(super) fn started(
-    w: &Writing<'_>,
-    run: RunId,
-    attempt: u32,
-    at: Timestamp,
-    process: Option<ProcessMark>,
-) -> Written {
+pub(super) fn started(w: &mut Writing<'_>, run: RunId, begin: Begin) -> Written {
+    if w.keep_start(run, begin) {
+        return Ok(Outcome::Applied);
+    }
     // A further command of an attempt that is brought to its end, such as a hook, changes nothing about that.
-    let sql = "UPDATE runs SET status = :status, attempt = :attempt, started_at = coalesce(started_at, :at),
-            pid = :pid, start_ticks = :ticks, boot_id = :boot_id, retry_at = NULL,
+    let sql = "UPDATE runs SET status = ?2, attempt = ?3, started_at = coalesce(started_at, ?4),
+            pid = ?5, start_ticks = ?6, boot_id = ?7, retry_at = NULL,
             reason = CASE WHEN ending_at IS NOT NULL THEN reason END,
             detail = CASE WHEN ending_at IS NOT NULL THEN detail END, exit_code = NULL, signal = NULL
-        WHERE run_id = :run AND finished_at IS NULL";
-    let params = named_params! {
-        ":status": RunStatus::Running.as_str(),
-        ":attempt": attempt,
-        ":at": at.as_micros(),
-        ":pid": process.map(|process| process.pid),
-        ":ticks": process.map(|process| signed(process.start_ticks)),
-        ":boot_id": w.session.boot_id,
-        ":run": signed(run.0),
-    };
+        WHERE run_id = ?1 AND finished_at IS NULL";
+    let params = params![
+        signed(run.0),
+        RunStatus::Running.as_str(),
+        begin.attempt,
+        begin.at.as_micros(),
+        begin.process.map(|process| process.pid),
+        begin.process.map(|process| signed(process.start_ticks)),
+        w.session.boot_id,
+    ];
     Ok(applied_if(w.run(sql, params)?))
 }
 
@@ -228,38 +224,51 @@ pub(super) fn step(w: &Writing<'_>, run: RunId, step: &StepRecord) -> Written {
 }
 
 pub(super) fn finished(w: &mut Writing<'_>, finish: &Finish) -> Written {
+    let begin = w.kept_start(finish.run);
     if !finish.status.is_final() {
         return Ok(Outcome::Refused);
     }
-    let (code, signal) = exit_columns(finish.exit);
-    let usage = finish.usage;
-    let sql = "UPDATE runs SET status = :status, reason = :reason, detail = :detail, finished_at = :at,
-            duration_us = :duration, exit_code = :code, signal = :signal, retry_at = NULL,
-            cpu_user_us = :user, cpu_system_us = :system, peak_memory = :memory, result = :result
-        WHERE run_id = :run AND finished_at IS NULL
-        RETURNING job, started_at";
-    let params = named_params! {
-        ":status": finish.status.as_str(),
-        ":reason": finish.reason.map(Reason::as_str),
-        ":detail": finish.detail,
-        ":at": finish.at.as_micros(),
-        ":duration": finish.duration.map(micros),
-        ":code": code,
-        ":signal": signal,
-        ":user": usage.map(|usage| micros(usage.user)),
-        ":system": usage.map(|usage| micros(usage.system)),
-        ":memory": usage.map(|usage| signed(usage.peak_memory)),
-        ":result": finish.result,
-        ":run": signed(finish.run.0),
-    };
-    let job_and_start = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let ended = w.prepare(sql)?.query_row(params, job_and_start).optional()?;
-    let Some((job, started_at)): Option<(String, Option<i64>)> = ended else {
+    let run = signed(finish.run.0);
+    let sql = "SELECT job, started_at FROM runs WHERE run_id = ?1 AND finished_at IS NULL";
+    let open = w.ask(sql, [run], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let Some((job, started_at)): Option<(String, Option<i64>)> = open else {
         w.unwritten.insert(finish.run);
         return Ok(Outcome::Refused);
     };
+    let (code, signal) = exit_columns(finish.exit);
+    let usage = finish.usage;
+    // Where the start was kept for now (?13), it is written too.
+    let sql = "UPDATE runs SET status = ?2, reason = ?3, detail = ?4, finished_at = ?5, duration_us = ?6,
+            exit_code = ?7, signal = ?8, retry_at = NULL, cpu_user_us = ?9, cpu_system_us = ?10,
+            peak_memory = ?11, result = ?12, attempt = coalesce(?13, attempt),
+            started_at = coalesce(started_at, ?14), pid = iif(?13 IS NULL, pid, ?15),
+            start_ticks = iif(?13 IS NULL, start_ticks, ?16), boot_id = iif(?13 IS NULL, boot_id, ?17)
+        WHERE run_id = ?1";
+    let process = begin.and_then(|begin| begin.process);
+    w.run(
+        sql,
+        params![
+            run,
+            finish.status.as_str(),
+            finish.reason.map(Reason::as_str),
+            finish.detail,
+            finish.at.as_micros(),
+            finish.duration.map(micros),
+            code,
+            signal,
+            usage.map(|usage| micros(usage.user)),
+            usage.map(|usage| micros(usage.system)),
+            usage.map(|usage| signed(usage.peak_memory)),
+            finish.result,
+            begin.map(|begin| begin.attempt),
+            begin.map(|begin| begin.at.as_micros()),
+            process.map(|process| process.pid),
+            process.map(|process| signed(process.start_ticks)),
+            w.session.boot_id,
+        ],
+    )?;
     count(w, &job, finish.status.as_str(), 1)?;
-    remember_end(w, &job, started_at.is_some(), finish)?;
+    remember_end(w, &job, started_at.is_some() || begin.is_some(), finish)?;
     Ok(Outcome::Applied)
 }
 

@@ -31,8 +31,8 @@ pub(super) fn had_its_run(
 ) -> Result<bool, rusqlite::Error> {
     let sql = "SELECT fire_time >= ?2 FROM pruned WHERE job = ?1 AND first_fire_time <= ?2
         ORDER BY first_fire_time DESC LIMIT 1";
-    let found = w.prepare(sql)?.query_row(params![job.as_str(), fire_time.as_micros()], |row| row.get(0));
-    Ok(found.optional()?.unwrap_or(false))
+    let found = w.ask(sql, params![job.as_str(), fire_time.as_micros()], |row| row.get(0))?;
+    Ok(found.unwrap_or(false))
 }
 
 /// Remembers rows of a job that have just been deleted.

@@ -90,6 +90,15 @@ enum Pending {
     Delivery(u64, Delivery),
 }
 
+impl Pending {
+    fn changes(&self) -> &[Change] {
+        match self {
+            Pending::Submission(submission) => &submission.changes,
+            Pending::Delivery(..) => &[],
+        }
+    }
+}
+
 /// Deleting that is still to do.
 enum Chore {
     Prune(Prune),
@@ -242,6 +251,7 @@ impl<R: Fn(Report)> Writer<R> {
         let group = self.group();
         let batch: Vec<&Pending> = self.pending.iter().take(group).collect();
         let committed = self.store.transact(|w| {
+            w.foresee(batch.iter().flat_map(|pending| pending.changes()));
             let mut outcomes = Vec::with_capacity(batch.len());
             for pending in batch {
                 outcomes.push(match pending {
@@ -277,10 +287,7 @@ impl<R: Fn(Report)> Writer<R> {
     fn group(&self) -> usize {
         let mut changes = 0_usize;
         let fits = self.pending.iter().take_while(|pending| {
-            changes = changes.saturating_add(match pending {
-                Pending::Submission(submission) => submission.changes.len(),
-                Pending::Delivery(..) => 1,
-            });
+            changes = changes.saturating_add(pending.changes().len().max(1));
             changes <= GROUP
         });
         fits.count().max(1)

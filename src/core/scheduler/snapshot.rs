@@ -87,6 +87,11 @@ impl Scheduler {
         self.find(name).map(|id| self.picture(self.slot(id)))
     }
 
+    /// Returns the definition of one job: less to look up than all that is known of it.
+    pub fn definition(&self, name: &str) -> Option<&Arc<Job>> {
+        self.find(name).map(|id| &self.slot(id).job)
+    }
+
     /// Shows one run that is not over.
     pub fn run(&self, id: RunId) -> Option<RunSnapshot> {
         let run = self.runs.get(&id)?;

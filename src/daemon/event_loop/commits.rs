@@ -1,6 +1,8 @@
 //! From decisions to what is durable: changes are gathered and handed to the store in one piece, and what hangs
 //! on them (starts, hooks, notices, answers) waits for its word.
 
+use std::time::Duration;
+
 use super::EventLoop;
 use crate::core::change::Change;
 use crate::core::event::{Event, EventKind};
@@ -15,6 +17,10 @@ use crate::store::{Outcome, Report};
 /// How many changes are gathered at most while starts are carried out one after the other: a commit for every few
 /// of them would cost a burst more than the starts.
 const BATCH: usize = 256;
+
+/// How long it is not yet made durable that a run has started. Most commands end within that time, and one commit is
+/// enough for both: whoever finds the claim and the output file knows as much (the run was tried).
+const LINGER: Duration = Duration::from_millis(10);
 
 /// An answer that leaves once the submission of this token is durable and that many starts are carried out.
 pub(super) struct WaitingAnswer {
@@ -63,6 +69,11 @@ impl EventLoop {
             }
             _ => {}
         }
+        self.only_starts &= match &change {
+            Change::Started { .. } => true,
+            Change::Event(event) => event.kind == EventKind::RunStarted,
+            _ => false,
+        };
         self.batch.push(change);
     }
 
@@ -85,9 +96,21 @@ impl EventLoop {
             return;
         }
         let nobody_waits = self.answers.is_empty() && !self.pending.contains_key(&self.next_token);
-        if !(nobody_waits && !self.starts.is_empty() && self.batch.len() < BATCH) {
+        if !(nobody_waits && self.batch.len() < BATCH && self.more_is_about_to_come()) {
             self.hand_over();
         }
+    }
+
+    /// Says whether the batch at hand is soon to be a larger one.
+    fn more_is_about_to_come(&mut self) -> bool {
+        if !self.starts.is_empty() {
+            return true;
+        }
+        if !self.only_starts {
+            return false;
+        }
+        let now = clock::now().mono;
+        *self.lingers_until.get_or_insert(now.plus(LINGER)) > now
     }
 
     /// Hands the changes decided so far to the store, whatever they are.
@@ -95,6 +118,8 @@ impl EventLoop {
         let token = self.next_token;
         self.next_token += 1;
         self.pending.entry(token).or_default();
+        self.only_starts = true;
+        self.lingers_until = None;
         self.store.submit(token, std::mem::take(&mut self.batch));
     }
 

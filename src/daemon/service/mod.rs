@@ -263,7 +263,7 @@ impl EventLoop {
 
     /// Holds one job's history against what it keeps, now and then.
     pub(super) fn prune_now_and_then(&mut self, job: &Name) {
-        let Some(keep) = self.scheduler.job(job.as_str()).map(|job| job.job.policy.keep) else { return };
+        let Some(keep) = self.scheduler.definition(job.as_str()).map(|job| job.policy.keep) else { return };
         if self.service.is_prune_due(job, keep) {
             self.store.prune(job.clone(), keep, clock::now().wall);
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{apply, at, claim_of, finish_of, memory, name};
 use crate::core::change::{Change, Claim, Finish};
+use crate::core::event::{Event, EventKind};
 use crate::core::run::{Exit, ProcessMark, Reason, RunId, RunStatus, Source, Usage};
 use crate::core::trigger::FireNote;
 use crate::store::{Outcome, RunRow, Store};
@@ -194,4 +195,53 @@ fn what_brings_a_run_to_its_end_comes_back_with_it() {
     };
     apply(&mut store, &[again, Change::Started { run: RUN, attempt: 2, at: at(90), process }]);
     unfinished_is(&store, RunRow { attempt: 2, ..running() });
+}
+
+#[test]
+fn a_run_has_the_same_row_however_its_changes_are_grouped() {
+    let process = Some(ProcessMark { pid: 99, start_ticks: 123_456 });
+    let started = |attempt, secs| Change::Started { run: RUN, attempt, at: at(secs), process };
+    let ending =
+        || Change::Ending { run: RUN, reason: Reason::Cancelled, detail: Some("why".to_owned()), at: at(70) };
+    let end = |status| {
+        let reason = (status != RunStatus::Succeeded).then_some(Reason::ExitCode);
+        Change::Finished(Finish { reason, ..finish_of(RUN.0, status, 92) })
+    };
+    let mut told = Event::new(at(66), EventKind::RunStarted);
+    told.run = Some(RUN);
+    let lives: [Vec<Change>; 7] = [
+        vec![started(1, 66), end(RunStatus::Succeeded)],
+        vec![started(1, 66), Change::Event(told), end(RunStatus::Failed)],
+        vec![started(1, 66), end(RunStatus::TimedOut)],
+        vec![started(1, 66), started(1, 67), end(RunStatus::Succeeded)],
+        vec![started(1, 66), ending(), end(RunStatus::Cancelled)],
+        vec![started(1, 66), retrying(), started(2, 91), end(RunStatus::Succeeded)],
+        vec![end(RunStatus::Cancelled)],
+    ];
+    for life in lives {
+        let result = |groups: Vec<&[Change]>| {
+            let mut store = memory();
+            apply(&mut store, &[Change::Claim(rich_claim())]);
+            store.session.boot_id = "boot-2".to_owned();
+            groups.into_iter().for_each(|group| apply(&mut store, group));
+            let reader = store.reader();
+            let counts = reader.counts().unwrap();
+            (reader.run(RUN).unwrap(), counts, reader.job_states().unwrap())
+        };
+        let together = result(vec![&life]);
+        assert_eq!(together.0.as_ref().and_then(|row| row.finished_at), Some(at(92)));
+        assert_eq!(together, result(life.chunks(1).collect()), "{life:?}");
+        assert_eq!(together, result(life.chunks(2).collect()), "{life:?}");
+    }
+}
+
+#[test]
+fn a_run_that_nobody_has_claimed_leaves_nothing_behind() {
+    let mut store = memory();
+    let started = Change::Started { run: RUN, attempt: 1, at: at(66), process: None };
+    let outcomes =
+        store.commit(&[started, Change::Finished(finish_of(RUN.0, RunStatus::Succeeded, 67))]).unwrap();
+    assert_eq!(outcomes[1], Outcome::Refused);
+    assert_eq!(store.reader().run(RUN).unwrap(), None);
+    assert!(store.reader().counts().unwrap().is_empty());
 }
