@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 copy="$PWD/target/mutants/tree"
 export CARGO_TARGET_DIR="$PWD/target/mutants/build"
 export CARGO_PROFILE_DEV_DEBUG=0
-export JOBCTL_SIM_SEEDS="${JOBCTL_SIM_SEEDS:-400}" JOBCTL_SIM_ENOUGH=1
+export JOBCTL_SIM_SEEDS="${JOBCTL_SIM_SEEDS:-400}" JOBCTL_SIM_ENOUGH=1 JOBCTL_YEARS_ENOUGH=1
 
 # name | file | what stands there | what is put in its place
 mutants() {
@@ -98,7 +98,7 @@ notices() {
 rm -rf "$copy" && mkdir -p "$copy" "$CARGO_TARGET_DIR"
 git ls-files -z | xargs -0 cp --parents -t "$copy"
 if notices src/core/scheduler; then
-    echo "the tests fail without a mistake: $(grep -am1 -E '^seed [0-9]+:|panicked at|^error' "$copy.log")"
+    echo "the tests fail without a mistake: $(grep -am1 -E '^(seed|life) [0-9]+:|panicked at|^error' "$copy.log")"
     exit 1
 fi
 tried=0 caught=0
@@ -119,7 +119,7 @@ while IFS= read -r row; do
         echo "no code   $name: $(grep -am1 '^error' "$copy.log")"
     else
         caught=$((caught + 1))
-        echo "caught    $name: $({ grep -am1 -E '^seed [0-9]+:' "$copy.log" || grep -am1 'panicked at' "$copy.log"; } | cut -c1-150)"
+        echo "caught    $name: $({ grep -am1 -E '^(seed|life) [0-9]+:' "$copy.log" || grep -am1 'panicked at' "$copy.log"; } | cut -c1-150)"
     fi
     cp "$copy.kept" "$copy/$file"
 done < <(mutants)

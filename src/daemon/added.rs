@@ -125,7 +125,7 @@ mod tests {
         let count = 2 * WORTH_A_THREAD;
         let definition = |number: usize| {
             let waits = format!("after = 'j{:05}'", (number + 1) % count);
-            let firing = if number % 2 == 0 { waits } else { "every = '1h'".to_owned() };
+            let firing = if number.is_multiple_of(2) { waits } else { "every = '1h'".to_owned() };
             (Name::new(&format!("j{number:05}")).unwrap(), format!("command = 'true'\n{firing}\n"))
         };
         let mut definitions: Vec<(Name, String)> = (0..count).map(definition).collect();

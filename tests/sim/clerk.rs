@@ -206,7 +206,7 @@ impl Book {
 
 #[derive(Debug)]
 enum Due {
-    Cron(Book),
+    Cron(Box<Book>),
     Every(Duration),
     At(Timestamp),
     Any(Vec<Clerk>),
@@ -225,7 +225,7 @@ impl Clerk {
     pub(crate) fn of(schedule: &Schedule) -> Self {
         let all = |members: &[Schedule]| members.iter().map(Clerk::of).collect();
         let due = match &schedule.trigger {
-            Trigger::Cron(cron) => Due::Cron(Book::new(cron.cron.text(), cron.dst, &schedule.zone)),
+            Trigger::Cron(cron) => Due::Cron(Box::new(Book::new(cron.cron.text(), cron.dst, &schedule.zone))),
             Trigger::Every(interval) => Due::Every(*interval),
             Trigger::At(at) => Due::At(at.at),
             Trigger::Any(members) => Due::Any(all(members)),

@@ -196,7 +196,6 @@ impl Life {
         match world.rng.below(8) {
             // A lid is closed and opened.
             0..=2 => {
-                world.suffers("suspends");
                 let by = world.rng.between(MINUTE, DAY * 30);
                 world.shift_wall(by, true);
             }
