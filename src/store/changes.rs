@@ -32,7 +32,10 @@ pub(super) fn apply(w: &mut Writing<'_>, change: &Change) -> Written {
         }
         Change::Step { run, step } => ledger::step(w, *run, step),
         Change::Finished(finish) => ledger::finished(w, finish),
-        Change::Cursor { job, cursor } => set_cursor(w, job, *cursor),
+        Change::Cursor { job, cursor } => {
+            pruned::pass_over(w, job, *cursor)?;
+            set_cursor(w, job, *cursor)
+        }
         Change::Track { job, cursor, anchor, trigger } => track(w, job, *cursor, *anchor, trigger),
         Change::Pause { job, pause } => set_pause(w, job, pause.as_ref()),
         Change::Satisfied { job, dependencies } => always(

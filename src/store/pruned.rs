@@ -52,6 +52,13 @@ pub(super) fn remember(w: &Writing<'_>, job: &Name, deleted: &[Deleted]) -> Resu
     merge_earliest(w, job)
 }
 
+/// A job's cursor moves on without rows, because it was not due meanwhile: no stretch reaches over that.
+pub(super) fn pass_over(w: &Writing<'_>, job: &Name, cursor: Timestamp) -> Result<(), rusqlite::Error> {
+    let sql = "INSERT OR IGNORE INTO pruned (job, first_fire_time, fire_time, closed)
+        SELECT name, ?2, ?2, 1 FROM jobs WHERE name = ?1 AND cursor < ?2";
+    if w.run(sql, params![job.as_str(), cursor.as_micros()])? { merge_earliest(w, job) } else { Ok(()) }
+}
+
 /// Forgets the fire times of a job that is gone, or whose trigger is another one.
 pub(super) fn forget(w: &Writing<'_>, job: &Name) -> Result<(), rusqlite::Error> {
     w.run("DELETE FROM pruned WHERE job = ?1", [job.as_str()]).map(|_| ())

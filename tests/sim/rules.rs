@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jobctl::core::change::{Change, Claim, Gap};
 use jobctl::core::instant::{Monotonic, Now, Timestamp};
-use jobctl::core::job::Job;
+use jobctl::core::job::{Job, StartupScope};
 use jobctl::core::name::Name;
 use jobctl::core::run::{Reason, RunId, RunStatus, Source};
 use jobctl::core::scheduler::{Effect, Evidence, Input, Scheduler, Unfinished};
@@ -58,7 +58,7 @@ pub(crate) struct Rules {
     claims: HashMap<Name, u64>,
     /// The turn may begin schedules anew: the clock was set back.
     set_back: bool,
-    /// In which boot each run of a startup job was claimed, and which of them has started for that boot.
+    /// For which boot each run of a job that runs once in a boot was claimed, and which of them has started.
     claimed_in: HashMap<RunId, u32>,
     startups: HashMap<(Name, u32), RunId>,
     turns: u64,
@@ -238,7 +238,10 @@ impl Rules {
                 None => self.complain(format!("{name} is run again and nothing of it was lost")),
             },
             Source::After => self.waited_for(&job),
-            Source::Startup => drop(self.claimed_in.insert(claim.run, turn.boot)),
+            Source::Startup if job.policy.startup == StartupScope::Boot => {
+                self.claimed_in.insert(claim.run, turn.boot);
+            }
+            Source::Startup => drop(self.claimed_in.remove(&claim.run)),
             Source::Shutdown | Source::Manual | Source::Exec => {}
         }
         let late = turn.now.wall.since(claim.due_at) > Duration::from_secs(1);

@@ -123,6 +123,21 @@ fn t8_deleted_rows_of_fire_times_without_a_run_leave_them_free() {
 }
 
 #[test]
+fn t8_what_a_job_was_not_due_for_stays_free_between_deleted_rows() {
+    for piece in [1, 100] {
+        let mut store = memory();
+        apply(&mut store, &whole(1, "a", 60, RunStatus::Succeeded));
+        // It was disabled until minute 10.
+        apply(&mut store, &[Change::Cursor { job: name("a"), cursor: at(10 * 60 - 30) }]);
+        apply(&mut store, &whole(2, "a", 10 * 60, RunStatus::Succeeded));
+        let keep = Keep { runs: 0, age: FOREVER };
+        while !prune(&mut store, keep, at(9999), piece).is_empty() {}
+        let expected: Vec<i64> = [0].into_iter().chain(2..=9).chain([11]).collect();
+        assert_eq!(claimable(&mut store, 0..=11), expected, "in pieces of {piece}");
+    }
+}
+
+#[test]
 fn what_was_deleted_is_remembered_in_bounded_space_and_forgotten_with_the_trigger() {
     let mut store = memory();
     let keep = Keep { runs: 0, age: FOREVER };

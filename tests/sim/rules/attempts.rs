@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jobctl::core::change::Finish;
 use jobctl::core::instant::{Monotonic, Now, Timestamp};
-use jobctl::core::job::{Job, OnLost, Retry, StartupScope, Work};
+use jobctl::core::job::{Job, OnLost, Retry, Work};
 use jobctl::core::run::{Reason, RunId, RunStatus, Source};
 use jobctl::core::scheduler::{Evidence, Place, RunSnapshot, Unfinished};
 
@@ -142,9 +142,9 @@ impl Rules {
         if run.source == Source::Schedule && turn.closed {
             self.complain(format!("run {id} of {name} starts though the daemon waits at its own start"));
         }
-        let boot_job = run.source == Source::Startup && run.job.policy.startup == StartupScope::Boot;
-        let boot = self.claimed_in.get(&id).copied().unwrap_or(turn.boot);
-        if first && boot_job && *self.startups.entry((name.clone(), boot)).or_insert(id) != id {
+        let boot = self.claimed_in.get(&id).filter(|_| first && run.source == Source::Startup);
+        let boot = boot.map(|boot| (name.clone(), *boot));
+        if boot.is_some_and(|boot| *self.startups.entry(boot).or_insert(id) != id) {
             self.complain(format!("{name} starts twice in a boot"));
         }
         let others = || self.runs.iter().filter(|(other, _)| **other != id);
