@@ -28,6 +28,8 @@ pub(crate) struct Shadow {
     store: Option<Store>,
     logs: Logs,
     catalogue: Catalogue,
+    /// The end of a run that was committed last.
+    last_end: Option<Change>,
     dir: TempDir,
 }
 
@@ -39,7 +41,7 @@ impl Shadow {
         let zones = Arc::new(NoZones);
         let catalogue = Catalogue::open(&dir.path().join("jobs.toml"), false, zones, Vec::new());
         let logs = Logs::new(dir.path().join("logs"));
-        Shadow { store: None, logs, catalogue: catalogue.ok().unwrap(), dir }
+        Shadow { store: None, logs, catalogue: catalogue.ok().unwrap(), last_end: None, dir }
     }
 
     fn store(&mut self) -> &mut Store {
@@ -54,6 +56,13 @@ impl Shadow {
     ) -> Option<String> {
         let changes: Vec<Change> = changes.cloned().collect();
         let outcomes = self.store().commit(&changes).unwrap();
+        // Whatever the scheduler does, a run ends once.
+        if let Some(end) = self.last_end.take()
+            && self.store().commit(std::slice::from_ref(&end)).unwrap() != [Outcome::Refused]
+        {
+            return Some(format!("the store takes a second end: {end:?}"));
+        }
+        self.last_end = changes.iter().rfind(|change| matches!(change, Change::Finished(_))).cloned();
         let differ = changes.iter().zip(outcomes.iter().zip(expected)).find(|(change, (real, plain))| {
             // The plain ledger keeps no steps, and does not care whose they are.
             real != plain && !matches!(change, Change::Step { .. })
