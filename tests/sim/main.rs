@@ -53,7 +53,7 @@ use shadow::Shadow;
 use world::{SECOND, World};
 
 /// How many seeds are run unless somebody asks for more.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 200;
 
 /// How many long lives are lived unless somebody asks for more.
 const LIVES: u64 = 100;
