@@ -90,22 +90,18 @@ pub(super) fn claim(w: &mut Writing<'_>, claim: &Claim) -> Written {
 pub(super) fn gap(w: &mut Writing<'_>, gap: &Gap) -> Written {
     let left = gap.count.saturating_sub(taken(w, &gap.job, gap.first, gap.last)?);
     let several = gap.count > 1;
-    let (last, left) = match covered_from(w, &gap.job, gap.last)? {
-        // The last one, and those of which nobody can tell how many, belong to a stretch that begins within this one.
-        Some(covered) => (covered.saturating_sub(1), left.saturating_sub(1)),
-        // Where the last one has a row of its own the stretch ends right before it.
-        None => {
-            let own = i64::from(several && has_own_row(w, &gap.job, gap.last)?);
-            (gap.last.as_micros().saturating_sub(own), left)
-        }
-    };
+    // Where the last one has a row of its own, or one of an earlier trigger, the stretch ends right before it.
+    let covered = covered_from(w, &gap.job, gap.last)?;
+    let left = left.saturating_sub(u64::from(covered.is_some()));
+    let own = several && (covered.is_some() || has_own_row(w, &gap.job, gap.last)?);
+    let last = gap.last.as_micros().saturating_sub(i64::from(own));
     let sql =
         "INSERT OR IGNORE INTO runs (run_id, job, fire_time, first_fire_time, occurrences, status, reason,
             detail, source, queued_at, due_at, finished_at, boot_id, host)
         VALUES (:run, :job, :last, :first, :count, :status, :reason, :detail, :source, :at, :last, :at,
             :boot_id, :host)";
     let written = left > 0
-        && last >= gap.first.as_micros()
+        && covered.is_none_or(|from| from > gap.first.as_micros())
         && w.run(
             sql,
             named_params! {

@@ -253,13 +253,13 @@ impl Ledger {
         let several = gap.count > 1;
         let mut left = gap.count.saturating_sub(self.taken(&gap.job, gap.first, gap.last));
         let mut last = if several { self.free_end(&gap.job, gap.last) } else { gap.last };
-        if let Some(covered) = self.covered_from(&gap.job, gap.last) {
-            // The last one at least belongs to that stretch.
+        let covered = self.covered_from(&gap.job, gap.last);
+        if covered.is_some() {
             left = left.saturating_sub(1);
-            last = covered.minus(std::time::Duration::from_micros(1));
+            last = gap.last.minus(std::time::Duration::from_micros(1));
         }
         let free = !self.by_fire_time.contains_key(&(gap.job.clone(), last));
-        if left > 0 && last >= gap.first && free {
+        if left > 0 && free && covered.is_none_or(|from| from > gap.first) {
             let mut row = self.empty_row(gap.run, &gap.job, gap.status, gap.at);
             row.due_at = last;
             row.fire_time = Some(last);

@@ -163,6 +163,7 @@ impl Rules {
             Change::Forget { job } | Change::Undefine { job } => {
                 self.triggers.remove(job);
                 self.satisfied.remove(job);
+                self.startups.retain(|(name, _), _| name != job);
             }
             Change::Satisfied { job, dependencies } if dependencies.is_empty() => {
                 self.satisfied.remove(job);
