@@ -70,7 +70,7 @@ claim what has its run|src/store/ledger.rs|"INSERT OR IGNORE INTO runs (run_id, 
 a claim that keeps its cursor|src/store/ledger.rs|if let Some(cursor) = claim.cursor {|if let Some(cursor) = claim.cursor.filter(\|_\| false) {
 a start that goes under with its end|src/store/ledger.rs|started_at = coalesce(started_at, ?14)|started_at = coalesce(started_at, NULL)
 a row without its reason|src/store/ledger.rs|":reason": gap.reason.as_str(),|":reason": None::<&str>,
-a second row for a stretch|src/store/ledger.rs|first_fire_time <= ?2 LIMIT 1|first_fire_time < 0 AND ?2 LIMIT 1
+a second row for a stretch|src/store/ledger.rs|AND fire_time > ?2 AND first_fire_time <= ?2|AND fire_time > ?2 AND first_fire_time < 0
 count what has its row|src/store/ledger.rs|fire_time BETWEEN ?2 AND ?3|fire_time BETWEEN ?3 AND ?2
 a second end|src/store/ledger.rs|"SELECT job, started_at FROM runs WHERE run_id = ?1 AND finished_at IS NULL"|"SELECT job, started_at FROM runs WHERE run_id = ?1"
 skip what a gap removes|src/core/trigger/cron.rs|shift > 0 && !is_correction(shift)|shift < 0 && !is_correction(shift)

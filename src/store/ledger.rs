@@ -21,12 +21,13 @@ fn has_own_row(w: &Writing<'_>, job: &Name, fire_time: Timestamp) -> Result<bool
     Ok(found.optional()?.is_some())
 }
 
-/// Says whether a row that stands for a stretch covers a fire time and ends after it. Of a row of its own the unique
-/// index knows.
-fn is_covered(w: &Writing<'_>, job: &Name, fire_time: Timestamp) -> Result<bool, rusqlite::Error> {
-    let sql = "SELECT 1 FROM runs INDEXED BY runs_ranges
-        WHERE first_fire_time IS NOT NULL AND job = ?1 AND fire_time > ?2 AND first_fire_time <= ?2 LIMIT 1";
-    Ok(w.ask(sql, params![job.as_str(), fire_time.as_micros()], |_| Ok(()))?.is_some())
+/// Returns where the row begins that stands for a stretch, covers a fire time and ends after it. Of a row of its own
+/// the unique index knows.
+fn covered_from(w: &Writing<'_>, job: &Name, fire_time: Timestamp) -> Result<Option<i64>, rusqlite::Error> {
+    let sql = "SELECT first_fire_time FROM runs INDEXED BY runs_ranges
+        WHERE first_fire_time IS NOT NULL AND job = ?1 AND fire_time > ?2 AND first_fire_time <= ?2
+        ORDER BY fire_time LIMIT 1";
+    w.ask(sql, params![job.as_str(), fire_time.as_micros()], |row| row.get(0))
 }
 
 /// Counts the fire times of a stretch that have their rows already. Rows about an earlier trigger of the job are
@@ -42,7 +43,8 @@ fn taken(w: &Writing<'_>, job: &Name, first: Timestamp, last: Timestamp) -> Resu
 pub(super) fn claim(w: &mut Writing<'_>, claim: &Claim) -> Written {
     let taken = match claim.fire_time {
         Some(fire_time) => {
-            is_covered(w, &claim.job, fire_time)? || pruned::had_its_run(w, &claim.job, fire_time)?
+            covered_from(w, &claim.job, fire_time)?.is_some()
+                || pruned::had_its_run(w, &claim.job, fire_time)?
         }
         None => false,
     };
@@ -88,16 +90,22 @@ pub(super) fn claim(w: &mut Writing<'_>, claim: &Claim) -> Written {
 pub(super) fn gap(w: &mut Writing<'_>, gap: &Gap) -> Written {
     let left = gap.count.saturating_sub(taken(w, &gap.job, gap.first, gap.last)?);
     let several = gap.count > 1;
-    // Where the last one has a row of its own the stretch ends right before it.
-    let own = i64::from(several && has_own_row(w, &gap.job, gap.last)?);
-    let last = gap.last.as_micros().saturating_sub(own);
+    let (last, left) = match covered_from(w, &gap.job, gap.last)? {
+        // The last one, and those of which nobody can tell how many, belong to a stretch that begins within this one.
+        Some(covered) => (covered.saturating_sub(1), left.saturating_sub(1)),
+        // Where the last one has a row of its own the stretch ends right before it.
+        None => {
+            let own = i64::from(several && has_own_row(w, &gap.job, gap.last)?);
+            (gap.last.as_micros().saturating_sub(own), left)
+        }
+    };
     let sql =
         "INSERT OR IGNORE INTO runs (run_id, job, fire_time, first_fire_time, occurrences, status, reason,
             detail, source, queued_at, due_at, finished_at, boot_id, host)
         VALUES (:run, :job, :last, :first, :count, :status, :reason, :detail, :source, :at, :last, :at,
             :boot_id, :host)";
     let written = left > 0
-        && !is_covered(w, &gap.job, gap.last)?
+        && last >= gap.first.as_micros()
         && w.run(
             sql,
             named_params! {

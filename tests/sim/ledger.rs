@@ -250,16 +250,21 @@ impl Ledger {
 
     /// A row for several fire times stands for those of them that have no row of their own.
     fn gap(&mut self, gap: &Gap, unwritten: &mut HashSet<RunId>) {
-        let taken = self.taken(&gap.job, gap.first, gap.last);
-        let covered = self.row_of(&gap.job, gap.last).is_some_and(|row| row.fire_time > Some(gap.last));
         let several = gap.count > 1;
-        let free = several || !self.by_fire_time.contains_key(&(gap.job.clone(), gap.last));
-        if gap.count > taken && !covered && free {
+        let mut left = gap.count.saturating_sub(self.taken(&gap.job, gap.first, gap.last));
+        let mut last = if several { self.free_end(&gap.job, gap.last) } else { gap.last };
+        if let Some(covered) = self.covered_from(&gap.job, gap.last) {
+            // The last one at least belongs to that stretch.
+            left = left.saturating_sub(1);
+            last = covered.minus(std::time::Duration::from_micros(1));
+        }
+        let free = !self.by_fire_time.contains_key(&(gap.job.clone(), last));
+        if left > 0 && last >= gap.first && free {
             let mut row = self.empty_row(gap.run, &gap.job, gap.status, gap.at);
-            row.due_at = self.free_end(&gap.job, gap.last);
-            row.fire_time = Some(row.due_at);
+            row.due_at = last;
+            row.fire_time = Some(last);
             row.first_fire_time = several.then_some(gap.first);
-            row.occurrences = gap.count - taken;
+            row.occurrences = left;
             row.reason = Some(gap.reason);
             row.finished_at = Some(gap.at);
             self.insert(row);
@@ -296,6 +301,14 @@ impl Ledger {
             false => u64::from(row.fire_time == Some(last)),
         });
         counted.sum()
+    }
+
+    /// Returns where the next stretch begins that covers a fire time and ends after it.
+    fn covered_from(&self, job: &Name, fire_time: Timestamp) -> Option<Timestamp> {
+        let later = self.by_fire_time.range((job.clone(), fire_time)..=(job.clone(), Timestamp::MAX));
+        let rows =
+            later.filter_map(|(_, run)| self.rows.get(run)).filter(|row| row.fire_time > Some(fire_time));
+        rows.filter_map(|row| row.first_fire_time).find(|first| *first <= fire_time)
     }
 
     /// Returns the end of a stretch: just before its last fire time where that has a row of its own.

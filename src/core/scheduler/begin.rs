@@ -97,11 +97,12 @@ impl Scheduler {
             return;
         }
         fx.commit(Change::StartupBoot { job: job.name.clone(), boot_id: self.boot_id.clone() });
+        let at = self.event_time(id, now.wall);
         if self.slot(id).pause().is_some() {
-            let one = Fires { count: 1, first: now.wall, last: now.wall };
+            let one = Fires { count: 1, first: at, last: at };
             self.gap(id, &job, RunStatus::Skipped, Reason::Paused, None, one, now, fx);
         } else {
-            self.decide_one(id, &job, now.wall, now.wall, 0, now, fx);
+            self.decide_one(id, &job, at, now.wall, 0, now, fx);
         }
     }
 }

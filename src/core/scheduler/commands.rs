@@ -251,8 +251,9 @@ impl Scheduler {
             let due = matches!(slot.job.firing, Firing::Shutdown) && slot.job.enabled;
             if due && slot.pause().is_none() {
                 let run = self.new_run(id, Source::Shutdown, now.wall, now);
-                let run = super::live::LiveRun { fire_time: Some(now.wall), ..run };
-                self.claim(id, run, Some(now.wall), 0, now, fx);
+                let at = self.event_time(id, now.wall);
+                let run = super::live::LiveRun { fire_time: Some(at), ..run };
+                self.claim(id, run, Some(at), 0, now, fx);
             }
         }
     }

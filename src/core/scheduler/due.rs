@@ -70,7 +70,7 @@ impl Scheduler {
 
     /// Returns the fire time of an event at an instant. No two events have the same, also after the clock was set
     /// back; they are due at once all the same.
-    fn event_time(&self, id: JobId, at: Timestamp) -> Timestamp {
+    pub(super) fn event_time(&self, id: JobId, at: Timestamp) -> Timestamp {
         at.max(self.slot(id).cursor.plus(std::time::Duration::from_micros(1)))
     }
 

@@ -80,6 +80,18 @@ fn a_gap_leaves_an_occurrence_that_has_a_row() {
 }
 
 #[test]
+fn a_gap_that_runs_into_another_stretch_ends_before_it() {
+    let mut store = memory();
+    apply(&mut store, &[gap(1, "a", RunStatus::Missed, 600, 1200, 11)]);
+    apply(&mut store, &[gap(2, "a", RunStatus::Missed, 60, 600, 10)]);
+    let row = store.reader().run(RunId(2)).unwrap().unwrap();
+    assert_eq!((row.first_fire_time, row.occurrences), (Some(at(60)), 9));
+    assert!(row.fire_time.is_some_and(|last| last < at(600)), "{row:?}");
+    apply(&mut store, &[gap(3, "a", RunStatus::Missed, 660, 900, 5)]);
+    assert!(store.reader().run(RunId(3)).unwrap().is_none(), "all of it has its row");
+}
+
+#[test]
 fn the_event_of_a_refused_claim_is_not_told() {
     let mut store = memory();
     apply(&mut store, &[claim(1, "a", 60)]);

@@ -31,7 +31,8 @@ impl Oracle {
                 row.status == RunStatus::Retrying && row.retry_at.is_some_and(|at| at.plus(minute) > now);
             // It waits for a run whose next attempt is due later.
             let waits = ledger.rows.values().any(|other| {
-                other.job == row.job && other.finished_at.is_none() && other.status == RunStatus::Retrying
+                let alive = other.job == row.job && other.finished_at.is_none() && other.run != row.run;
+                alive && other.retry_at.is_some_and(|at| at.plus(minute) > now)
             });
             if !recent && !retries && !waits {
                 self.complaints

@@ -138,6 +138,16 @@ fn retries_survive_a_restart_in_mid_wait() {
 }
 
 #[test]
+fn t8_a_start_after_the_clock_was_set_back_has_a_fire_time_of_its_own() {
+    let world = World::boot(vec![job("a", Firing::Startup, |_| {})], |boot| {
+        boot.memory.insert(name("a"), memory(NOON.plus(HOUR), &Firing::Startup));
+    });
+    let (_, fire_time) = world.claims()[0];
+    assert!(fire_time > Some(NOON.plus(HOUR)), "the ledger may have rows up to the cursor: {fire_time:?}");
+    assert_eq!(world.alive.len(), 1, "it is due at once all the same");
+}
+
+#[test]
 fn startup_jobs_run_once_a_boot_or_once_a_start() {
     use crate::core::job::StartupScope;
     for (scope, boot_id, runs) in [
