@@ -234,7 +234,7 @@ impl Catalogue {
     /// Returns the place in the job file where a job is declared.
     pub fn declared(&self, name: &str) -> Option<(Arc<Path>, u32)> {
         match &self.set.find(name)?.origin {
-            Origin::File { path, line } => Some((path.clone(), *line)),
+            Origin::File { path, line } => Some((path.as_path().into(), *line)),
             Origin::Added => None,
         }
     }

@@ -95,7 +95,7 @@ impl Scheduler {
     /// Shows one run that is not over.
     pub fn run(&self, id: RunId) -> Option<RunSnapshot> {
         let run = self.runs.get(&id)?;
-        let slot = self.by_name.get(&run.job.name).map(|id| self.slot(*id));
+        let slot = self.find_any(run.job.name.as_str()).map(|id| self.slot(id));
         let progress = run.progress.as_deref();
         Some(RunSnapshot {
             run: id,
@@ -120,7 +120,7 @@ impl Scheduler {
 
     /// Returns the runs of a job that are not over, oldest first.
     pub fn open_runs(&self, job: &str) -> Vec<RunId> {
-        self.by_name.get(job).map_or_else(Vec::new, |id| self.slot(*id).open().to_vec())
+        self.find_any(job).map_or_else(Vec::new, |id| self.slot(id).open().to_vec())
     }
 
     /// Returns every run that is not over.
@@ -181,7 +181,7 @@ impl Scheduler {
             JobState::Running
         } else if slot.pause().is_some() {
             JobState::Paused
-        } else if slot.job.enabled && (slot.next().is_some() || waits_for_event || !open.is_empty()) {
+        } else if slot.job.policy.enabled && (slot.next().is_some() || waits_for_event || !open.is_empty()) {
             JobState::Scheduled
         } else {
             JobState::Finished

@@ -33,8 +33,8 @@ pub enum Firing {
     Startup,
     /// `on = "shutdown"`.
     Shutdown,
-    /// Other jobs' ends: all of them since the job's own last start.
-    After(Box<[Dependency]>),
+    /// Other jobs' ends: all of them since the job's own last start. A thin pointer: every job has room for it.
+    After(Arc<Vec<Dependency>>),
 }
 
 /// One job whose end another job waits for.
