@@ -3,6 +3,8 @@
 //! The daemon asks on the thread that reads the store, commands that read without a daemon ask in their own
 //! process: both get the same answer. Nothing here changes anything or runs anything.
 
+mod definitions;
+
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -25,6 +27,8 @@ use crate::protocol::views::{ChangeView, EventView, NextView, RunView};
 use crate::protocol::{filter, pattern, reply, request};
 use crate::store::{EventFilter, HistoryFilter, QueryError, Reader, RunRow};
 
+pub use definitions::{definition, export};
+
 /// How many fire times `next` shows where nobody says.
 const NEXT_DEFAULT: u32 = 10;
 /// How many fire times `next` shows at most.
@@ -41,8 +45,7 @@ const BEFORE: Duration = Duration::from_secs(3_600);
 /// # Errors
 /// There is none; the error has the nearest name.
 pub fn known(name: &str, scheduler: &Scheduler, catalogue: &Catalogue) -> Result<(), ServiceError> {
-    let broken = || catalogue.broken().any(|(broken, _)| broken.as_str() == name);
-    if scheduler.job(name).is_some() || broken() {
+    if scheduler.job(name).is_some() || catalogue.errors_of(name).is_some() {
         return Ok(());
     }
     let names: Vec<String> = scheduler.jobs().map(|job| job.job.name.to_string()).collect();
@@ -50,9 +53,8 @@ pub fn known(name: &str, scheduler: &Scheduler, catalogue: &Catalogue) -> Result
 }
 
 fn not_loaded(name: &str, catalogue: &Catalogue) -> ServiceError {
-    let broken = catalogue.broken().find(|(broken, _)| broken.as_str() == name);
-    let found = broken.map(|(_, found)| found.iter().map(diagnostic_view).collect()).unwrap_or_default();
-    ServiceError::InvalidDefinition { diagnostics: found }
+    let found = catalogue.errors_of(name).unwrap_or_default();
+    ServiceError::InvalidDefinition { diagnostics: found.iter().map(diagnostic_view).collect() }
 }
 
 /// Computes the coming fire times of a job.

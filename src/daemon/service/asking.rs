@@ -1,6 +1,9 @@
 //! Questions of clients: taken to the thread that reads the store, answered there.
 
+use std::collections::BTreeSet;
+
 use super::internal;
+use crate::core::name::Name;
 use crate::core::run::RunId;
 use crate::daemon::answers;
 use crate::daemon::clock;
@@ -14,6 +17,7 @@ use crate::protocol::{filter, reply, request};
 use crate::store::Reader;
 
 use super::Acknowledge;
+use super::texts::Whose;
 
 /// [`reply::Jobs`], whose views are made while they are written.
 #[derive(serde::Serialize)]
@@ -78,16 +82,13 @@ impl EventLoop {
     }
 
     pub(super) fn show(&self, show: request::Show, reply: ReplyHandle) {
-        let definition = self.known(&show.name).and_then(|()| {
-            let definition = self.service.catalogue.definition(&show.name).map_err(internal)?;
-            Ok(definition.unwrap_or_default())
-        });
-        let toml = match definition {
-            Ok(toml) => toml,
-            Err(error) => return reply.finish(Err::<reply::Shown, _>(error)),
-        };
+        if let Err(error) = self.known(&show.name) {
+            return reply.finish(Err::<reply::Shown, _>(error));
+        }
+        let place = self.service.catalogue.place(&show.name);
         let pictures = self.pictures(Some(&show.name));
         self.answer(reply, move |reader| {
+            let toml = answers::definition(&show.name, &place, Some(reader))?;
             let job = pictures.view(&show.name, reader).map_err(internal)?;
             Ok(reply::Shown { job: job.ok_or_else(|| filter::no_such_job(&show.name, []))?, toml })
         });
@@ -130,12 +131,26 @@ impl EventLoop {
         self.answer(reply, move |reader| answers::ledger(&why.job, around, &pictures, reader));
     }
 
-    pub(super) fn export(&self, names: &[String]) -> Result<reply::Exported, ServiceError> {
-        for name in names {
-            self.known(name)?;
-        }
-        let toml = self.service.catalogue.export(names).map_err(internal)?;
-        Ok(reply::Exported { toml })
+    pub(super) fn export(&mut self, export: request::Export, reply: ReplyHandle) {
+        let names = export.names;
+        let checked: Result<BTreeSet<Name>, ServiceError> = names
+            .iter()
+            .map(|name| self.known(name).and_then(|()| Name::new(name).map_err(internal)))
+            .collect();
+        let whose = match checked {
+            Ok(checked) if checked.is_empty() => Whose::All,
+            Ok(checked) => Whose::Of(checked),
+            Err(error) => return reply.finish(Err::<reply::Exported, _>(error)),
+        };
+        self.with_texts(whose, move |event_loop, texts| {
+            let sources = event_loop.service.catalogue.sources();
+            // A large set takes a moment to write, and the loop does not wait for that either.
+            event_loop.service.queries.ask(move |_| {
+                let toml =
+                    texts.and_then(|texts| answers::export(&names, &sources, &texts).map_err(internal));
+                reply.finish(toml.map(|toml| reply::Exported { toml }));
+            });
+        });
     }
 
     pub(super) fn changes(&self, changes: request::Changes, reply: ReplyHandle) {

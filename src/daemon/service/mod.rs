@@ -1,14 +1,15 @@
 //! What clients ask for: from a request to a question, a command or a stream, and back to a reply.
 //!
 //! Owns the catalogue and everybody who waits for something. Requests that change something are answered only
-//! after the change is durable; questions about history go to the thread that reads the store. No sentence for
-//! people is made here: clients render.
+//! after the change is durable; history and definitions are read by the thread that reads the store. No sentence
+//! for people is made here: clients render.
 
 mod acting;
 mod asking;
 mod defining;
 mod removing;
 mod streams;
+mod texts;
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
@@ -226,7 +227,7 @@ impl EventLoop {
             Request::Why(why) => self.why(why, reply),
             Request::Events(events) => self.events(events, more, reply),
             Request::Logs(logs) => self.logs(logs, reply),
-            Request::Export(export) => reply.finish(self.export(&export.names)),
+            Request::Export(export) => self.export(export, reply),
             Request::Changes(changes) => self.changes(changes, reply),
             Request::Add(add) => self.add(add, by, reply),
             Request::Edit(edit) => self.edit(edit, by, reply),
