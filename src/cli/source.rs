@@ -23,7 +23,7 @@ use crate::daemon::boot::picture;
 use crate::daemon::catalogue::Catalogue;
 use crate::daemon::clock;
 use crate::daemon::pictures::Pictures;
-use crate::daemon::views::status::{Facts, resting_view};
+use crate::daemon::views::status::{Census, Facts, resting_view};
 use crate::process::{self, Logs};
 use crate::protocol::error::ServiceError;
 use crate::protocol::request::{self, Request};
@@ -177,8 +177,10 @@ impl Source {
                 let request = Request::History(request::History { selector });
                 call::<reply::Runs>(client, &request, context).map(|reply| reply.runs)
             }
-            Source::Files(files) => files
-                .answer(context, Vec::new, |pictures, reader| answers::history(&selector, pictures, reader)),
+            Source::Files(files) => files.answer(context, Vec::new, |pictures, reader| {
+                let rows = answers::history(&selector, pictures, reader)?;
+                answers::run_views(&rows, pictures, reader)
+            }),
         }
     }
 
@@ -193,7 +195,8 @@ impl Source {
                 call::<reply::OneRun>(client, &request, context).map(|reply| reply.run)
             }
             Source::Files(files) => match &files.reader {
-                Some(reader) => answers::run(RunId(run_id), &files.pictures(), reader)
+                Some(reader) => answers::run(RunId(run_id), reader)
+                    .and_then(|row| answers::run_view_of(&row, &files.pictures(), reader))
                     .map_err(|error| service(&error, context)),
                 None => Err(service(&ServiceError::NoSuchRun { run_id }, context)),
             },
@@ -348,7 +351,7 @@ impl Offline {
 
     fn pictures(&self) -> Pictures {
         let logs = Logs::existing(logs_dir(&self.paths));
-        Pictures::take(&self.scheduler, &self.catalogue, &logs, None)
+        Pictures::of_all(&self.scheduler, &self.catalogue, &logs)
     }
 
     fn list(&self, selector: &Selector, context: &Context) -> Result<Vec<JobView>, CliError> {
@@ -388,7 +391,7 @@ impl Offline {
 
     fn status(&self) -> Result<StatusView, CliError> {
         let host = process::host();
-        let view = resting_view(&Facts {
+        let facts = Facts {
             scheduler: &self.scheduler,
             catalogue: &self.catalogue,
             started_at: Timestamp::default(),
@@ -397,7 +400,10 @@ impl Offline {
             socket: &self.paths.socket,
             degraded: None,
             now: clock::now().wall,
-        });
+        };
+        let mut census = Census::default();
+        self.scheduler.jobs().for_each(|job| census.count(&job));
+        let view = resting_view(&facts, census);
         let hold = match &self.reader {
             Some(reader) => reader.hold().map_err(unread)?,
             None => None,

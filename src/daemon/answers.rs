@@ -41,11 +41,16 @@ const AROUND: usize = 20;
 const BEFORE: Duration = Duration::from_secs(3_600);
 
 /// Says whether there is a job of this name, broken ones included.
+pub fn is_known(name: &str, scheduler: &Scheduler, catalogue: &Catalogue) -> bool {
+    scheduler.knows(name) || catalogue.errors_of(name).is_some()
+}
+
+/// Asserts that there is a job of this name, broken ones included.
 ///
 /// # Errors
-/// There is none; the error has the nearest name.
+/// There is none; the error has the nearest name, which takes a look at every other.
 pub fn known(name: &str, scheduler: &Scheduler, catalogue: &Catalogue) -> Result<(), ServiceError> {
-    if scheduler.job(name).is_some() || catalogue.errors_of(name).is_some() {
+    if is_known(name, scheduler, catalogue) {
         return Ok(());
     }
     let names: Vec<String> = scheduler.jobs().map(|job| job.job.name.to_string()).collect();
@@ -91,7 +96,7 @@ pub fn history(
     selector: &Selector,
     pictures: &Pictures,
     reader: &Reader,
-) -> Result<Vec<RunView>, ServiceError> {
+) -> Result<Vec<RunRow>, ServiceError> {
     let jobs = match jobs_of(selector, pictures, reader)? {
         Some(jobs) if jobs.is_empty() => return Ok(Vec::new()),
         Some(jobs) => jobs,
@@ -105,18 +110,37 @@ pub fn history(
         before: None,
         limit: Some(rows(selector.limit)),
     };
-    let found = reader.history(&filter).map_err(internal)?;
-    let zones = pictures.zones();
-    found.iter().map(|row| with_steps(row, &zones, pictures, reader)).collect()
+    reader.history(&filter).map_err(internal)
 }
 
 /// Reads one row.
 ///
 /// # Errors
 /// There is none of this number, or the store cannot be read.
-pub fn run(run: RunId, pictures: &Pictures, reader: &Reader) -> Result<RunView, ServiceError> {
-    let row = reader.run(run).map_err(internal)?.ok_or(ServiceError::NoSuchRun { run_id: run.0 })?;
-    with_steps(&row, &pictures.zones(), pictures, reader)
+pub fn run(run: RunId, reader: &Reader) -> Result<RunRow, ServiceError> {
+    reader.run(run).map_err(internal)?.ok_or(ServiceError::NoSuchRun { run_id: run.0 })
+}
+
+/// Shows rows with their steps, each in the zone of its job; that of a job which is not in the picture is the
+/// daemon's.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn run_views(
+    rows: &[RunRow],
+    pictures: &Pictures,
+    reader: &Reader,
+) -> Result<Vec<RunView>, ServiceError> {
+    let zones = pictures.zones();
+    rows.iter().map(|row| with_steps(row, &zones, pictures, reader)).collect()
+}
+
+/// Shows one row in the same way.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn run_view_of(row: &RunRow, pictures: &Pictures, reader: &Reader) -> Result<RunView, ServiceError> {
+    with_steps(row, &pictures.zones(), pictures, reader)
 }
 
 fn with_steps(
@@ -256,15 +280,14 @@ pub fn ledger(
     let zones = pictures.zones();
     let zone = zones.get(&name).unwrap_or(pictures.zone());
     let rows = rows_around(&name, at, reader).map_err(internal)?;
-    let runs: Result<Vec<RunView>, ServiceError> =
-        rows.iter().map(|row| with_steps(row, &zones, pictures, reader)).collect();
+    let runs = run_views(&rows, pictures, reader)?;
     let changes = reader.revisions(Some(&name), AROUND).map_err(internal)?;
     Ok(reply::Ledger {
         job,
         at: zone.format_exact(at),
         last_fire_time: last.map(|at| zone.format_exact(at)),
         next_fire_time: next.map(|at| zone.format_exact(at)),
-        runs: runs?,
+        runs,
         events: events_around(&name, at, zone, reader)?,
         changes: changes.iter().rev().map(|row| change_view(row, zone)).collect(),
     })

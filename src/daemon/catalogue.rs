@@ -4,7 +4,7 @@
 //! in the store, and are handed in when they are wanted. Used by the daemon and by commands that read without one,
 //! so that both see the same jobs. It must not know runs.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -217,21 +217,6 @@ impl Catalogue {
             }
         }
         healed
-    }
-
-    /// Finds the first of these jobs that others are due after which are not among them, and those others.
-    pub fn needed<'a>(&self, going: &'a [Name]) -> Option<(&'a Name, Vec<Name>)> {
-        let among: HashSet<&Name> = going.iter().collect();
-        let mut needed: HashMap<Name, Vec<Name>> = HashMap::new();
-        let staying = self.set.jobs.iter().chain(self.added.jobs()).filter(|job| !among.contains(&job.name));
-        for job in staying {
-            for needs in dependencies(job) {
-                needed.entry(needs).or_default().push(job.name.clone());
-            }
-        }
-        let (name, mut by) = going.iter().find_map(|name| Some((name, needed.remove(name)?)))?;
-        by.dedup();
-        Some((name, by))
     }
 
     /// Takes out an added job.

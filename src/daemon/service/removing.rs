@@ -72,13 +72,15 @@ impl EventLoop {
 
     /// Refuses to take out a job without which another one could never be due.
     fn not_needed(&self, going: &[Name]) -> Result<(), ServiceError> {
-        match self.service.catalogue.needed(going) {
-            Some((name, by)) => Err(ServiceError::StillNeeded {
-                name: name.to_string(),
-                by: by.iter().map(ToString::to_string).collect(),
-            }),
-            None => Ok(()),
+        let among: BTreeSet<&Name> = going.iter().collect();
+        for name in going {
+            let by = self.scheduler.dependents(name.as_str()).filter(|by| !among.contains(by));
+            let by: Vec<String> = by.map(ToString::to_string).collect();
+            if !by.is_empty() {
+                return Err(ServiceError::StillNeeded { name: name.to_string(), by });
+            }
         }
+        Ok(())
     }
 
     fn take_out(&mut self, name: &Name, before: Option<String>, by: Actor, now: Now) {
