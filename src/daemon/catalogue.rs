@@ -35,8 +35,8 @@ pub struct Catalogue {
 /// Where the text of a job's definition is.
 #[derive(Clone, Debug)]
 pub enum Place {
-    /// Somewhere in these files.
-    Files(Arc<Sources>),
+    /// In these files, declared at this place of them.
+    Files(Arc<Sources>, Option<(Arc<Path>, u32)>),
     /// Here: the store does not have it yet, or it does not load.
     AtHand(Arc<str>),
     /// In the store, for as long as the job is this one.
@@ -262,7 +262,7 @@ impl Catalogue {
         match (self.added.text(name), self.added.job(name)) {
             (Some(toml), _) => Place::AtHand(Arc::clone(toml)),
             (None, Some(job)) => Place::Store(Arc::clone(job)),
-            (None, None) => Place::Files(self.sources()),
+            (None, None) => Place::Files(self.sources(), self.declared(name)),
         }
     }
 

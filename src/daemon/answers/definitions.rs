@@ -19,7 +19,10 @@ use crate::store::Reader;
 pub fn definition(name: &str, place: &Place, reader: Option<&Reader>) -> Result<String, ServiceError> {
     let definition = match place {
         Place::AtHand(toml) => Some(toml.to_string()),
-        Place::Files(sources) => write::definition(sources, name).map_err(internal)?,
+        Place::Files(sources, declared) => {
+            let declared = declared.as_ref().map(|(path, line)| (path.as_ref(), *line));
+            write::definition(sources, name, declared).map_err(internal)?
+        }
         Place::Store(job) => {
             let read = reader.map(|reader| reader.definitions_of(slice::from_ref(&job.name)));
             read.transpose().map_err(internal)?.and_then(|mut read| read.pop().flatten())
@@ -41,12 +44,11 @@ pub fn export(
     if names.is_empty() {
         return write::export(sources, added.iter().map(|(name, toml)| (name, toml.as_str())));
     }
+    let declared = names.iter().map(String::as_str).filter(|name| !added.contains_key(*name));
+    let mut of_files = write::definitions(sources, declared)?.into_iter();
     let mut tables = Vec::new();
     for name in names {
-        let of_file = match added.contains_key(name.as_str()) {
-            true => None,
-            false => write::definition(sources, name)?,
-        };
+        let of_file = if added.contains_key(name.as_str()) { None } else { of_files.next().flatten() };
         let Some(definition) = of_file.as_ref().or_else(|| added.get(name.as_str())) else { continue };
         if let Ok(name) = Name::new(name) {
             tables.push(write::table(&name, definition)?);

@@ -15,7 +15,7 @@ fn name(text: &str) -> Name {
 /// Where the text of a definition is, in a word and with the text, where that is at hand.
 fn place(catalogue: &Catalogue, job: &str) -> String {
     match catalogue.place(job) {
-        Place::Files(_) => "files".to_owned(),
+        Place::Files(..) => "files".to_owned(),
         Place::AtHand(toml) => format!("at hand: {toml}"),
         Place::Store(job) => format!("store: {}", job.name),
     }

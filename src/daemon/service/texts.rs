@@ -70,7 +70,7 @@ impl EventLoop {
 fn missing(catalogue: &Catalogue, whose: &Whose, read: &AllRead) -> Vec<Arc<Job>> {
     let in_store = |name: &Name| match catalogue.place(name.as_str()) {
         Place::Store(job) => Some(job),
-        Place::AtHand(_) | Place::Files(_) => None,
+        Place::AtHand(_) | Place::Files(..) => None,
     };
     let is_read = |job: &Arc<Job>| read.get(&job.name).is_some_and(|read| Arc::ptr_eq(&read.job, job));
     let missing = |name: &Name| in_store(name).filter(|job| !is_read(job));
@@ -89,7 +89,7 @@ fn assemble(catalogue: &Catalogue, whose: &Whose, mut read: AllRead) -> Result<T
             let gone = || internal(format!("the store has no definition of {name}"));
             Some(toml.map(|toml| (name.clone(), toml)).ok_or_else(gone))
         }
-        Place::Files(_) => None,
+        Place::Files(..) => None,
     };
     match whose {
         Whose::All => catalogue.added_names().filter_map(&mut text).collect(),
