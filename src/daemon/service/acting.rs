@@ -189,7 +189,11 @@ impl EventLoop {
             };
             tokio::select! {
                 biased;
-                _ = over => queries.task(move |event_loop| event_loop.run_row(run, reply)),
+                _ = over => queries.task(move |event_loop| {
+                    event_loop.run_row(run, reply);
+                    // Held until here: a daemon that goes waits for those who wait.
+                    drop(progress);
+                }),
                 // The daemon goes and leaves the run alive.
                 () = super::end(&mut progress) => {
                     reply.finish(Err::<reply::OneRun, _>(ServiceError::Stopping));

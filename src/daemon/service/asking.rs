@@ -124,7 +124,8 @@ impl EventLoop {
         );
     }
 
-    /// Reads rows and shows them, each in the zone of its job, which only the loop knows.
+    /// Reads rows and shows them, each in the zone of its job, which only the loop knows. A daemon that goes waits for
+    /// the answer.
     fn show_runs<T: serde::Serialize>(
         &self,
         reply: ReplyHandle,
@@ -132,6 +133,7 @@ impl EventLoop {
         show: impl FnOnce(Vec<RunView>) -> Result<T, ServiceError> + Send + 'static,
     ) {
         let queries = self.service.queries.clone();
+        let held = self.service.progress.subscribe();
         self.service.queries.ask(move |reader| {
             let rows = match reader.map_err(internal).and_then(read) {
                 Ok(rows) => rows,
@@ -144,6 +146,7 @@ impl EventLoop {
                     let views = reader.map_err(internal);
                     let views = views.and_then(|reader| answers::run_views(&rows, &pictures, reader));
                     reply.finish(views.and_then(show));
+                    drop(held);
                 });
             });
         });
