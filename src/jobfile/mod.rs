@@ -22,6 +22,7 @@ mod execution;
 mod job;
 mod mask;
 mod notifiers;
+mod parts;
 mod places;
 mod policy;
 mod raw;

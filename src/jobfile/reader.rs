@@ -53,7 +53,7 @@ pub(crate) struct Reader<'a> {
 }
 
 /// What jobs may name, and what the jobs read so far have named: it outlives the text in which that stood.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Known {
     /// The pools that jobs may name.
     pub(crate) pools: HashSet<Name>,
