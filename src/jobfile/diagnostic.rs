@@ -5,6 +5,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use crate::core::job::Origin;
+use crate::core::name::Name;
+
 use super::raw::Span;
 use super::secret::{self, Shown};
 
@@ -105,12 +108,29 @@ impl Problems {
     }
 }
 
+/// Where a text is from.
+#[derive(Clone, Debug)]
+pub(crate) enum Home<'a> {
+    /// A file, and where relative paths in it start.
+    File { path: Arc<PathBuf>, directory: &'a Path },
+    /// The definition of an added job of that name, which has no directory.
+    Added(&'a Name),
+}
+
+impl Home<'_> {
+    /// Returns the file as messages call it.
+    fn path(&self) -> Arc<Path> {
+        match self {
+            Home::File { path, .. } => path.as_path().into(),
+            Home::Added(name) => Path::new(&format!("<{name}>")).into(),
+        }
+    }
+}
+
 /// One file's text, or a part of it, with the index of its lines.
 #[derive(Debug)]
 pub(crate) struct FileText<'a> {
-    pub(crate) path: Arc<PathBuf>,
-    /// Where relative paths start; `None` for added jobs.
-    pub(crate) directory: Option<&'a Path>,
+    home: Home<'a>,
     pub(crate) text: &'a str,
     /// How many lines of the file stand before the text.
     lines_before: usize,
@@ -121,16 +141,34 @@ pub(crate) struct FileText<'a> {
 }
 
 impl<'a> FileText<'a> {
-    /// Takes the whole text of a file.
-    pub(crate) fn new(path: Arc<PathBuf>, directory: Option<&'a Path>, text: &'a str) -> Self {
-        let (starts, shown) = (OnceLock::new(), OnceLock::new());
-        FileText { path, directory, text, lines_before: 0, starts, shown }
+    /// Takes a whole text.
+    pub(crate) fn new(home: Home<'a>, text: &'a str) -> Self {
+        FileText { home, text, lines_before: 0, starts: OnceLock::new(), shown: OnceLock::new() }
     }
 
     /// Makes a part of the text, which begins with a line, a text of its own.
     pub(crate) fn part(&self, range: Range<usize>, lines_before: usize) -> Self {
         let text = self.text.get(range).unwrap_or_default();
-        FileText { lines_before, ..FileText::new(Arc::clone(&self.path), self.directory, text) }
+        FileText { lines_before, ..FileText::new(self.home.clone(), text) }
+    }
+
+    /// Returns where relative paths start; `None` for added jobs.
+    pub(crate) fn directory(&self) -> Option<&'a Path> {
+        match self.home {
+            Home::File { directory, .. } => Some(directory),
+            Home::Added(_) => None,
+        }
+    }
+
+    /// Returns the origin of a job whose name stands at a byte.
+    pub(crate) fn origin(&self, at: usize) -> Origin {
+        match &self.home {
+            Home::File { path, .. } => {
+                let line = u32::try_from(self.line_number(at)).unwrap_or(u32::MAX);
+                Origin::File { path: Arc::clone(path), line }
+            }
+            Home::Added(_) => Origin::Added,
+        }
     }
 
     fn starts(&self) -> &[usize] {
@@ -146,7 +184,7 @@ impl<'a> FileText<'a> {
     }
 
     /// Returns the number in the file, from 1, of the line of a byte.
-    pub(crate) fn line_number(&self, at: usize) -> usize {
+    fn line_number(&self, at: usize) -> usize {
         self.lines_before + self.line_of(at) + 1
     }
 
@@ -167,7 +205,7 @@ impl<'a> FileText<'a> {
 
     /// Returns `FILE:LINE` of a byte, for "first defined at".
     pub(crate) fn place(&self, at: usize) -> String {
-        format!("{}:{}", self.path.display(), self.line_number(at))
+        format!("{}:{}", self.home.path().display(), self.line_number(at))
     }
 
     fn diagnostic(&self, problem: Problem) -> Diagnostic {
@@ -191,7 +229,7 @@ impl<'a> FileText<'a> {
         Diagnostic {
             severity: problem.severity,
             message: problem.message,
-            file: self.path.as_path().into(),
+            file: self.home.path(),
             line: self.lines_before + line + 1,
             column,
             source_line,

@@ -1,7 +1,6 @@
 //! A job set as meant: the sections of all its files, in the order in which they need each other.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use toml::de::DeTable;
@@ -12,7 +11,7 @@ use crate::core::name::Name;
 use crate::core::notifier::NotifierSettings;
 
 use super::after::{self, Peers};
-use super::diagnostic::{Diagnostic, FileText, Problem, Problems, Severity};
+use super::diagnostic::{Diagnostic, FileText, Home, Problem, Problems, Severity};
 use super::draft::{Defaults, Draft, Interner, Timing};
 use super::job;
 use super::notifiers::{notifier, usual_when};
@@ -105,7 +104,8 @@ pub fn load(sources: &Sources, zones: &dyn ZoneSource, peers: &dyn Peers) -> Res
         .enumerate()
         .map(|(file, source)| {
             let text = text_of(&source.bytes, file, &mut problems);
-            FileText::new(Arc::new(source.path.to_path_buf()), Some(&source.directory), text)
+            let path = Arc::new(source.path.to_path_buf());
+            FileText::new(Home::File { path, directory: &source.directory }, text)
         })
         .collect();
     if !problems.any_error()
@@ -184,9 +184,8 @@ impl<'a> Fragments<'a> {
     /// As for [`fragment`].
     pub fn read(&mut self, text: &str, name: &Name, peers: &dyn Peers) -> Result<Fragment, Vec<Diagnostic>> {
         let mut problems = Problems::default();
-        let path = Arc::new(PathBuf::from(format!("<{name}>")));
         let text = text_of(text.as_bytes(), 0, &mut problems);
-        let files = [FileText::new(path, None, text)];
+        let files = [FileText::new(Home::Added(name), text)];
         let mut reader = Reader::new(&files, self.zones);
         reader.partial = problems.any_error();
         reader.problems = problems;
@@ -370,9 +369,7 @@ pub(crate) fn jobs(
     for (file, name, item) in entries {
         reader.file = *file;
         let Some(table) = reader.as_table(*item) else { continue };
-        let text = &reader.files[*file];
-        let line = u32::try_from(text.line_number(item.key_span.start)).unwrap_or(u32::MAX);
-        let origin = Origin::File { path: Arc::clone(&text.path), line };
+        let origin = reader.files[*file].origin(item.key_span.start);
         jobs.extend(job::job(name, item.key_span, origin, table, defaults, interner, reader));
     }
     jobs

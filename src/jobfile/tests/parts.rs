@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Zones;
 use crate::core::name::Name;
-use crate::jobfile::diagnostic::{FileText, Problems};
+use crate::jobfile::diagnostic::{FileText, Home, Problems};
 use crate::jobfile::resolve::load_whole;
 use crate::jobfile::{Diagnostic, JobSet, NoPeers, Peers, parts};
 
@@ -38,7 +38,7 @@ fn many_jobs() -> String {
 }
 
 fn file<'t>(path: &str, text: &'t str) -> FileText<'t> {
-    FileText::new(Arc::new(path.into()), Some(Path::new("/etc")), text)
+    FileText::new(Home::File { path: Arc::new(path.into()), directory: Path::new("/etc") }, text)
 }
 
 fn in_parts(files: &[FileText<'_>], peers: &dyn Peers) -> Option<JobSet> {
