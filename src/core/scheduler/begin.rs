@@ -60,7 +60,6 @@ impl Scheduler {
             }
         }
         scheduler.absent = memory;
-        scheduler.link_dependents();
         scheduler.restore_all(boot.unfinished, now, &mut fx);
         // After what was left behind: a run of a startup job that is still alive counts.
         for (id, ran_this_boot) in starting {

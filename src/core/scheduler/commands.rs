@@ -67,7 +67,6 @@ impl Scheduler {
                 self.take_in(job, memory, now, fx);
             }
         }
-        self.link_dependents();
         Answer::Done
     }
 
@@ -92,7 +91,6 @@ impl Scheduler {
             after: None,
             by,
         }));
-        self.link_dependents();
         Answer::Done
     }
 

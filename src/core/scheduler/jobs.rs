@@ -1,6 +1,6 @@
 //! The job set: how it is replaced at a reload, and changed job by job.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::io::{Effects, Memory, Settings};
@@ -49,7 +49,6 @@ impl Scheduler {
                 }
             }
         }
-        self.link_dependents();
         let mut event = Event::new(now.wall, EventKind::JobsLoaded);
         event.detail = Some(format!("{} jobs", self.live_slots().count()));
         fx.event(event);
@@ -94,6 +93,7 @@ impl Scheduler {
         }
         let until = slot.pause().and_then(|pause| pause.until);
         let id = self.place(slot);
+        self.link(id);
         if let Some(until) = until {
             self.wall_timers.arm(until, WallTimer::PauseEnds(id));
         }
@@ -140,7 +140,9 @@ impl Scheduler {
         } else if retimed {
             self.leave_out(id, Reason::Removed, now, fx);
         }
+        self.unlink(id);
         self.slot_mut(id).job = job.clone();
+        self.link(id);
         if retimed {
             let (cursor, anchor) = self.track(&job, job.firing.spec(), now, fx);
             let slot = self.slot_mut(id);
@@ -179,6 +181,7 @@ impl Scheduler {
         let Some(id) = self.find(name.as_str()) else { return };
         fx.event(job_event(now, EventKind::JobRemoved, name));
         self.leave_out(id, Reason::Removed, now, fx);
+        self.unlink(id);
         let slot = self.slot_mut(id);
         slot.more_mut().removed = true;
         slot.set_next(None);
@@ -326,16 +329,25 @@ impl Scheduler {
         *self.slot_mut(ghost) = slot;
     }
 
-    pub(super) fn link_dependents(&mut self) {
-        let mut dependents: HashMap<Name, Vec<JobId>> = HashMap::new();
-        for id in self.live_ids() {
-            if let Firing::After(dependencies) = &self.slot(id).job.firing {
-                for dependency in dependencies.iter() {
-                    dependents.entry(dependency.job.clone()).or_default().push(id);
+    /// Notes whose ends a job waits for.
+    fn link(&mut self, id: JobId) {
+        let job = self.slot(id).job.clone();
+        for dependency in job.firing.dependencies() {
+            self.dependents.entry(dependency.job.clone()).or_default().insert(id);
+        }
+    }
+
+    /// Forgets whose ends a job waits for.
+    fn unlink(&mut self, id: JobId) {
+        let job = self.slot(id).job.clone();
+        for dependency in job.firing.dependencies() {
+            if let Some(waiting) = self.dependents.get_mut(&dependency.job) {
+                waiting.remove(&id);
+                if waiting.is_empty() {
+                    self.dependents.remove(&dependency.job);
                 }
             }
         }
-        self.dependents = dependents;
     }
 
     /// A startup job that comes into the set later is not due before the next boot, as with cron's @reboot.

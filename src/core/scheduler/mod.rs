@@ -61,8 +61,8 @@ pub struct Scheduler {
     slots: Vec<Slot>,
     by_name: Names,
     free: Vec<JobId>,
-    /// For each job, the jobs that wait for its end.
-    dependents: HashMap<Name, Vec<JobId>>,
+    /// For each name, the jobs that wait for the end of that job.
+    dependents: HashMap<Name, BTreeSet<JobId>>,
     runs: BTreeMap<RunId, LiveRun>,
     pools: BTreeMap<PoolKey, PoolState>,
     job_timers: JobTimers,

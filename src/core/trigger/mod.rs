@@ -37,6 +37,16 @@ pub enum Firing {
     After(Arc<Vec<Dependency>>),
 }
 
+impl Firing {
+    /// Returns the jobs whose ends are waited for; a clock waits for none.
+    pub fn dependencies(&self) -> &[Dependency] {
+        match self {
+            Firing::After(dependencies) => dependencies,
+            Firing::Clock(_) | Firing::Startup | Firing::Shutdown => &[],
+        }
+    }
+}
+
 /// One job whose end another job waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Dependency {

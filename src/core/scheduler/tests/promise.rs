@@ -356,3 +356,42 @@ fn p13_steps_that_may_fail_and_cannot_be_started_leave_no_run_behind() {
     assert_eq!(world.statuses(), [RunStatus::Succeeded]);
     assert!(world.scheduler.live_runs().next().is_none(), "its instance is free again");
 }
+
+#[test]
+fn a_dependent_follows_what_its_definition_of_the_moment_names() {
+    let waits_for = |text: &str| {
+        let dependency = Dependency { job: name(text), on: DependencyOn::Success };
+        job("d", Firing::After(Arc::new(vec![dependency])), |_| {})
+    };
+    let hourly = |text: &str| job(text, cron("0 * * * *"), |_| {});
+    let mut world = World::new(vec![hourly("a"), hourly("b"), waits_for("a")]);
+    // Lets an hour pass and a and b end well; returns after which of them d has started.
+    let followed = |world: &mut World| {
+        world.pass(HOUR);
+        let mut followed = Vec::new();
+        for text in ["a", "b"] {
+            let [run] = world.scheduler.open_runs(text)[..] else { panic!("{text} is not alive") };
+            world.end_run(run, Exit::Code(0));
+            world.pass(SECOND);
+            if let [run] = world.scheduler.open_runs("d")[..] {
+                followed.push(text);
+                world.end_run(run, Exit::Code(0));
+            }
+        }
+        followed
+    };
+    let remove = |world: &mut World| {
+        world.ask(Command::Remove { job: name("d"), by: Actor::JobFile, before: None });
+    };
+    assert_eq!(followed(&mut world), ["a"]);
+    edit(&mut world, waits_for("b"));
+    assert_eq!(followed(&mut world), ["b"]);
+    remove(&mut world);
+    assert_eq!(followed(&mut world), [""; 0]);
+    edit(&mut world, waits_for("a"));
+    assert_eq!(followed(&mut world), ["a"]);
+    reload(&mut world, vec![hourly("a"), hourly("b"), waits_for("b")]);
+    assert_eq!(followed(&mut world), ["b"]);
+    reload(&mut world, vec![hourly("a"), hourly("b")]);
+    assert_eq!(followed(&mut world), [""; 0]);
+}
