@@ -87,7 +87,8 @@ pub(super) fn load(files: &[FileText<'_>], zones: &dyn ZoneSource, peers: &dyn P
             return None;
         }
     }
-    set.jobs.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    // Mostly a few rows in order, one from each thread, which a stable sort takes as they are.
+    set.jobs.sort_by(|one, other| one.name.cmp(&other.name));
     let names: Vec<&Name> = set.jobs.iter().map(|job| &job.name).collect();
     let twice = names.windows(2).any(|pair| pair[0] == pair[1]);
     if twice || names.iter().any(|name| peers.waits_for(name.as_str()).is_some()) {
