@@ -196,7 +196,7 @@ fn schedule(
         }
     }
     let kind = match trigger.key {
-        "cron" => cron(trigger, &beside, search.job, reader).map(|cron| Trigger::Cron(Box::new(cron))),
+        "cron" => cron(trigger, &beside, search.job, reader).map(Trigger::Cron),
         "every" => interval(trigger, reader).map(Trigger::Every),
         "at" => at(trigger, &beside, reader).map(Trigger::At),
         "any" => members(trigger, &beside, search, reader).map(Trigger::Any),
