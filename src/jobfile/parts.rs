@@ -10,6 +10,7 @@
 //! for what is wrong with it.
 
 use std::collections::HashSet;
+use std::iter;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,6 +36,9 @@ const LARGE_BYTES: usize = 64 << 10;
 /// The size of a part with jobs: its tables fit into a processor's cache.
 const PART_BYTES: usize = 32 << 10;
 
+/// So much text is worth a thread of its own.
+const WORTH_A_THREAD_BYTES: usize = 256 << 10;
+
 /// How often a file may change between jobs and other sections.
 const MAX_TURNS: usize = 16;
 
@@ -54,8 +58,19 @@ enum Kind {
     Jobs,
 }
 
+/// Returns how many threads should read a set.
+pub(super) fn threads_for(files: &[FileText<'_>]) -> usize {
+    let worth = files.iter().map(|file| file.text.len()).sum::<usize>() / WORTH_A_THREAD_BYTES;
+    thread::available_parallelism().map_or(1, usize::from).min(worth).max(1)
+}
+
 /// Loads a set with a large file in it. `None`: there is none, or something is wrong, or not as plain as it could be.
-pub(super) fn load(files: &[FileText<'_>], zones: &dyn ZoneSource, peers: &dyn Peers) -> Option<JobSet> {
+pub(super) fn load(
+    files: &[FileText<'_>],
+    threads: usize,
+    zones: &dyn ZoneSource,
+    peers: &dyn Peers,
+) -> Option<JobSet> {
     if files.iter().all(|file| file.text.len() <= LARGE_BYTES) {
         return None;
     }
@@ -80,7 +95,7 @@ pub(super) fn load(files: &[FileText<'_>], zones: &dyn ZoneSource, peers: &dyn P
     set.jobs = jobs(&entries, &set.defaults, &mut Interner::new(&set.defaults), &mut reader);
     let with_jobs = |(part, kind): (usize, &Kind)| (*kind == Kind::Jobs).then_some(part);
     let numbers: Vec<usize> = kinds.iter().enumerate().filter_map(with_jobs).collect();
-    for found in read_all(&numbers, &texts, zones, &reader.known, &set.defaults)? {
+    for found in read_all(&numbers, threads, &texts, zones, &reader.known, &set.defaults)? {
         set.jobs.extend(found.jobs);
         reader.waits.extend(found.waits);
         if !reader.problems.append(found.problems) {
@@ -152,9 +167,10 @@ struct Found {
     problems: Problems,
 }
 
-/// Reads the parts with jobs; the threads take them in turn.
+/// Reads the parts with jobs; this thread and others take them in turn.
 fn read_all(
     parts: &[usize],
+    threads: usize,
     texts: &[FileText<'_>],
     zones: &dyn ZoneSource,
     known: &Known,
@@ -175,10 +191,14 @@ fn read_all(
         }
         Some(Found { jobs: all, waits: reader.waits, problems: reader.problems })
     };
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(parts.len());
     thread::scope(|scope| {
-        let readers: Vec<_> = (0..threads).map(|_| scope.spawn(read)).collect();
-        readers.into_iter().map(|reader| reader.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        // Where the system gives no more threads, those that are there take more turns.
+        let start = |_| thread::Builder::new().spawn_scoped(scope, read).ok();
+        let others: Vec<_> = (1..threads).filter_map(start).collect();
+        let own = read();
+        let joined =
+            others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        iter::once(own).chain(joined).collect()
     })
 }
 

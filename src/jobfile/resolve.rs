@@ -109,7 +109,7 @@ pub fn load(sources: &Sources, zones: &dyn ZoneSource, peers: &dyn Peers) -> Res
         })
         .collect();
     if !problems.any_error()
-        && let Some(set) = parts::load(&files, zones, peers)
+        && let Some(set) = parts::load(&files, parts::threads_for(&files), zones, peers)
     {
         return Ok(set);
     }

@@ -42,7 +42,10 @@ fn file<'t>(path: &str, text: &'t str) -> FileText<'t> {
 }
 
 fn in_parts(files: &[FileText<'_>], peers: &dyn Peers) -> Option<JobSet> {
-    parts::load(files, &Zones, peers)
+    let one = parts::load(files, 1, &Zones, peers);
+    let three = parts::load(files, 3, &Zones, peers);
+    assert_eq!(one.as_ref().map(|set| &set.jobs), three.as_ref().map(|set| &set.jobs));
+    three
 }
 
 fn whole(files: &[FileText<'_>]) -> Result<JobSet, Vec<Diagnostic>> {
