@@ -1,7 +1,7 @@
 //! Where commands that only read get their answers: from a daemon when one answers, otherwise from the job file
 //! and the store as they are on disk, through the same code. Nothing is created or changed, and nothing runs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::daemon::boot::picture;
 use crate::daemon::catalogue::Catalogue;
 use crate::daemon::clock;
 use crate::daemon::pictures::Pictures;
-use crate::daemon::views::status::{Facts, resting_view};
+use crate::daemon::views::status::{Census, Facts, resting_view};
 use crate::process::{self, Logs};
 use crate::protocol::error::ServiceError;
 use crate::protocol::request::{self, Request};
@@ -143,8 +143,9 @@ impl Source {
             Source::Files(files) => {
                 let mut jobs = files.list(&Selector::named(name), context)?;
                 let job = jobs.pop().ok_or_else(|| service(&filter::no_such_job(name, []), context))?;
-                let toml = files.catalogue.definition(name).map_err(|error| CliError::failed(&error))?;
-                Ok(reply::Shown { job, toml: toml.unwrap_or_default() })
+                let place = files.catalogue.place(name);
+                let toml = answers::definition(name, &place, files.reader.as_ref());
+                Ok(reply::Shown { job, toml: toml.map_err(|error| service(&error, context))? })
             }
         }
     }
@@ -176,8 +177,10 @@ impl Source {
                 let request = Request::History(request::History { selector });
                 call::<reply::Runs>(client, &request, context).map(|reply| reply.runs)
             }
-            Source::Files(files) => files
-                .answer(context, Vec::new, |pictures, reader| answers::history(&selector, pictures, reader)),
+            Source::Files(files) => files.answer(context, Vec::new, |pictures, reader| {
+                let rows = answers::history(&selector, pictures, reader)?;
+                answers::run_views(&rows, pictures, reader)
+            }),
         }
     }
 
@@ -192,7 +195,8 @@ impl Source {
                 call::<reply::OneRun>(client, &request, context).map(|reply| reply.run)
             }
             Source::Files(files) => match &files.reader {
-                Some(reader) => answers::run(RunId(run_id), &files.pictures(), reader)
+                Some(reader) => answers::run(RunId(run_id), reader)
+                    .and_then(|row| answers::run_view_of(&row, &files.pictures(), reader))
                     .map_err(|error| service(&error, context)),
                 None => Err(service(&ServiceError::NoSuchRun { run_id }, context)),
             },
@@ -265,7 +269,9 @@ impl Source {
                 for name in names {
                     files.known(name).map_err(|error| service(&error, context))?;
                 }
-                files.catalogue.export(names).map_err(|error| CliError::failed(&error))
+                let added = files.definitions().map_err(unread)?;
+                answers::export(names, &files.catalogue.sources(), &added)
+                    .map_err(|error| CliError::failed(&error))
             }
         }
     }
@@ -302,12 +308,13 @@ impl Offline {
     pub(crate) fn open(context: &Context) -> Result<Self, CliError> {
         let paths = context.paths()?;
         let reader = Reader::open(&paths.state_dir).map_err(|error| unopened(&error))?;
-        let loaded = match &reader {
+        let mut loaded = match &reader {
             Some(reader) => reader.load().map_err(unread)?,
             None => nothing(),
         };
+        let definitions = std::mem::take(&mut loaded.definitions);
         let zones = Arc::clone(context.zones());
-        let catalogue = Catalogue::open(&paths.config, paths.config_given, zones, loaded.definitions.clone())
+        let catalogue = Catalogue::open(&paths.config, paths.config_given, zones, definitions)
             .map_err(|error| no_catalogue(&error, context))?;
         let scheduler = picture(&catalogue, loaded, clock::now());
         Ok(Offline { catalogue, reader, scheduler, paths })
@@ -322,8 +329,8 @@ impl Offline {
             return Ok(job.job);
         }
         self.known(name).map_err(|error| service(&error, context))?;
-        let broken = self.catalogue.broken().find(|(broken, _)| broken.as_str() == name);
-        let why = broken.and_then(|(_, found)| found.first()).map(ToString::to_string).unwrap_or_default();
+        let errors = self.catalogue.errors_of(name).unwrap_or_default();
+        let why = errors.first().map(ToString::to_string).unwrap_or_default();
         Err(CliError::usage(format!("the definition of {name} does not load: {why}")))
     }
 
@@ -332,13 +339,19 @@ impl Offline {
         self.scheduler.job(name).and_then(|job| job.last_success)
     }
 
+    /// Reads the definitions of all added jobs.
+    fn definitions(&self) -> Result<BTreeMap<Name, String>, QueryError> {
+        let read = self.reader.as_ref().map_or_else(|| Ok(Vec::new()), Reader::definitions)?;
+        Ok(read.into_iter().collect())
+    }
+
     fn known(&self, name: &str) -> Result<(), ServiceError> {
         answers::known(name, &self.scheduler, &self.catalogue)
     }
 
     fn pictures(&self) -> Pictures {
         let logs = Logs::existing(logs_dir(&self.paths));
-        Pictures::take(&self.scheduler, &self.catalogue, &logs, None)
+        Pictures::of_all(&self.scheduler, &self.catalogue, &logs)
     }
 
     fn list(&self, selector: &Selector, context: &Context) -> Result<Vec<JobView>, CliError> {
@@ -378,7 +391,7 @@ impl Offline {
 
     fn status(&self) -> Result<StatusView, CliError> {
         let host = process::host();
-        let view = resting_view(&Facts {
+        let facts = Facts {
             scheduler: &self.scheduler,
             catalogue: &self.catalogue,
             started_at: Timestamp::default(),
@@ -387,7 +400,10 @@ impl Offline {
             socket: &self.paths.socket,
             degraded: None,
             now: clock::now().wall,
-        });
+        };
+        let mut census = Census::default();
+        self.scheduler.jobs().for_each(|job| census.count(&job));
+        let view = resting_view(&facts, census);
         let hold = match &self.reader {
             Some(reader) => reader.hold().map_err(unread)?,
             None => None,

@@ -1,5 +1,6 @@
 //! What the scheduler shows of itself: read-only pictures of jobs, runs and pools.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::live::{PoolKey, Progress, Slot, Stand, Verdict};
@@ -80,6 +81,30 @@ impl Scheduler {
     /// Shows every job of the set, in no particular order.
     pub fn jobs(&self) -> impl Iterator<Item = JobSnapshot> {
         self.live_slots().map(|slot| self.picture(slot))
+    }
+
+    /// Shows the jobs of the set among some places of the scheduler's memory: of many jobs a few at a time. A job keeps
+    /// its place for as long as it is in the set.
+    pub fn jobs_at(&self, places: Range<usize>) -> impl Iterator<Item = JobSnapshot> {
+        let end = places.end.min(self.slots.len());
+        let slots = self.slots.get(places.start..end).unwrap_or_default();
+        slots.iter().filter(|slot| !slot.is_removed()).map(|slot| self.picture(slot))
+    }
+
+    /// Returns how many places there are.
+    pub fn places(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Says whether a job is in the set.
+    pub fn knows(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// Returns the jobs that are due after the ends of this one.
+    pub fn dependents(&self, name: &str) -> impl Iterator<Item = &Name> {
+        let dependents = self.dependents.get(name).into_iter().flatten();
+        dependents.map(|id| &self.slot(*id).job.name)
     }
 
     /// Shows one job.
