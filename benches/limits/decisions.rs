@@ -156,7 +156,7 @@ fn firing(text: &str) -> Outcome<Firing> {
     let Parsed::Cron(cron) = Cron::parse(text, text)? else {
         return Err(format!("{text} has no fire times").into());
     };
-    let trigger = Trigger::Cron(Box::new(CronTrigger { cron, dst: DstRules::default() }));
+    let trigger = Trigger::Cron(CronTrigger { cron, dst: DstRules::default() });
     let schedule = Schedule { trigger, zone: Zone::utc(), start: None, end: None, jitter: Duration::ZERO };
     Ok(Firing::Clock(schedule.into()))
 }

@@ -124,7 +124,7 @@ pub(crate) fn expression_zone(given: Option<&str>, context: &Context) -> Result<
 pub(crate) fn schedule(expression: &str, zone: Zone) -> Result<Schedule, CliError> {
     match Cron::parse(expression, expression) {
         Ok(Parsed::Cron(cron)) => {
-            let trigger = Trigger::Cron(Box::new(CronTrigger { cron, dst: DstRules::default() }));
+            let trigger = Trigger::Cron(CronTrigger { cron, dst: DstRules::default() });
             Ok(Schedule { trigger, zone, start: None, end: None, jitter: std::time::Duration::ZERO })
         }
         Ok(Parsed::Reboot) => {

@@ -28,8 +28,8 @@ pub struct ZoneTable {
     pub transitions: Vec<(i64, i32)>,
 }
 
-/// Where zones come from.
-pub trait ZoneSource {
+/// Where zones come from; threads that read definitions share it.
+pub trait ZoneSource: Sync {
     /// Finds a zone by its IANA name; `None` where there is no such zone.
     fn zone(&self, name: &str) -> Option<Zone>;
     /// Returns the system's own zone; UTC where it cannot be told.

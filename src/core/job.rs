@@ -107,7 +107,9 @@ impl Words {
 impl<'a> FromIterator<&'a str> for Words {
     /// Joins words; one with a NUL byte ends there, as it would for the kernel.
     fn from_iter<I: IntoIterator<Item = &'a str>>(words: I) -> Self {
-        let mut text = String::new();
+        let words: Vec<&str> = words.into_iter().collect();
+        // To the byte, so that nothing is copied once more and no gap is left behind.
+        let mut text = String::with_capacity(words.iter().map(|word| word.len() + 1).sum());
         for word in words {
             text.push_str(word.split('\0').next().unwrap_or_default());
             text.push('\0');

@@ -11,7 +11,7 @@ use crate::core::trigger::{At, AtError, CronTrigger};
 
 use super::draft::Timing;
 use super::raw::{Item, items};
-use super::reader::Reader;
+use super::reader::{KnownCron, Reader};
 
 /// The shortest interval: the ledger has a row for every run.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
@@ -33,8 +33,8 @@ pub(crate) fn cron(
 
 fn cron_text(item: Item<'_>, job: &str, reader: &mut Reader<'_>) -> Option<Cron> {
     let text = reader.text(item)?;
-    if let Some(cron) = reader.known.crons.get(text) {
-        return Some(cron.clone());
+    if let Some(known) = reader.known.crons.get(text) {
+        return Some(known.cron.clone());
     }
     match Cron::parse(text, job) {
         Ok(Parsed::Cron(cron)) => {
@@ -43,7 +43,8 @@ fn cron_text(item: Item<'_>, job: &str, reader: &mut Reader<'_>) -> Option<Cron>
             let warnings = cron.warnings();
             // What `a~b` means depends on the job.
             if warnings.is_empty() && !text.contains('~') {
-                reader.known.crons.insert(text.to_owned(), cron.clone());
+                let known = KnownCron { cron: cron.clone(), alone: None };
+                reader.known.crons.insert(text.to_owned(), known);
             }
             for (message, span) in warnings {
                 let place = reader.part(item, span.start + lead..span.end + lead);

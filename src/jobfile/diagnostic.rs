@@ -1,10 +1,12 @@
 //! What is wrong with a job file, as data: where, what, and how to go on.
 
-use std::cell::OnceCell;
 use std::fmt;
 use std::ops::Range;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use crate::core::job::Origin;
+use crate::core::name::Name;
 
 use super::raw::Span;
 use super::secret::{self, Shown};
@@ -82,6 +84,13 @@ impl Problems {
         if self.list.len() < MAX_PROBLEMS { self.list.push(problem) } else { self.left_out += 1 }
     }
 
+    /// Takes over all of others; says whether there was room.
+    pub(crate) fn append(&mut self, others: Problems) -> bool {
+        let room = others.left_out == 0 && self.list.len() + others.list.len() <= MAX_PROBLEMS;
+        others.list.into_iter().for_each(|problem| self.push(problem));
+        room
+    }
+
     /// Says whether there is an error among them.
     pub(crate) fn any_error(&self) -> bool {
         self.errors > 0
@@ -99,30 +108,84 @@ impl Problems {
     }
 }
 
-/// One file's text with the index of its lines.
+/// Where a text is from.
+#[derive(Clone, Debug)]
+pub(crate) enum Home<'a> {
+    /// A file, and where relative paths in it start.
+    File { path: Arc<PathBuf>, directory: &'a Path },
+    /// The definition of an added job of that name, which has no directory.
+    Added(&'a Name),
+}
+
+impl Home<'_> {
+    /// Returns the file as messages call it.
+    fn path(&self) -> Arc<Path> {
+        match self {
+            Home::File { path, .. } => path.as_path().into(),
+            Home::Added(name) => Path::new(&format!("<{name}>")).into(),
+        }
+    }
+}
+
+/// One file's text, or a part of it, with the index of its lines.
 #[derive(Debug)]
 pub(crate) struct FileText<'a> {
-    pub(crate) path: Arc<Path>,
-    /// Where relative paths start; `None` for added jobs.
-    pub(crate) directory: Option<&'a Path>,
+    home: Home<'a>,
     pub(crate) text: &'a str,
-    /// Byte at which each line begins; the first is 0.
-    starts: Vec<usize>,
+    /// How many lines of the file stand before the text.
+    lines_before: usize,
+    /// Byte at which each line begins, once somebody asks; the first is 0.
+    starts: OnceLock<Vec<usize>>,
     /// What of each line may be shown, once something is wrong.
-    shown: OnceCell<Vec<Shown>>,
+    shown: OnceLock<Vec<Shown>>,
 }
 
 impl<'a> FileText<'a> {
-    /// Indexes the lines of a text.
-    pub(crate) fn new(path: Arc<Path>, directory: Option<&'a Path>, text: &'a str) -> Self {
-        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-        let starts = std::iter::once(0).chain(ends).collect();
-        FileText { path, directory, text, starts, shown: OnceCell::new() }
+    /// Takes a whole text.
+    pub(crate) fn new(home: Home<'a>, text: &'a str) -> Self {
+        FileText { home, text, lines_before: 0, starts: OnceLock::new(), shown: OnceLock::new() }
     }
 
-    /// Returns the line of a byte, from 0.
+    /// Makes a part of the text, which begins with a line, a text of its own.
+    pub(crate) fn part(&self, range: Range<usize>, lines_before: usize) -> Self {
+        let text = self.text.get(range).unwrap_or_default();
+        FileText { lines_before, ..FileText::new(self.home.clone(), text) }
+    }
+
+    /// Returns where relative paths start; `None` for added jobs.
+    pub(crate) fn directory(&self) -> Option<&'a Path> {
+        match self.home {
+            Home::File { directory, .. } => Some(directory),
+            Home::Added(_) => None,
+        }
+    }
+
+    /// Returns the origin of a job whose name stands at a byte.
+    pub(crate) fn origin(&self, at: usize) -> Origin {
+        match &self.home {
+            Home::File { path, .. } => {
+                let line = u32::try_from(self.line_number(at)).unwrap_or(u32::MAX);
+                Origin::File { path: Arc::clone(path), line }
+            }
+            Home::Added(_) => Origin::Added,
+        }
+    }
+
+    fn starts(&self) -> &[usize] {
+        self.starts.get_or_init(|| {
+            let ends = self.text.match_indices('\n').map(|(at, _)| at + 1);
+            std::iter::once(0).chain(ends).collect()
+        })
+    }
+
+    /// Returns the line of a byte in this text, from 0.
     pub(crate) fn line_of(&self, at: usize) -> usize {
-        self.starts.partition_point(|start| *start <= at).saturating_sub(1)
+        self.starts().partition_point(|start| *start <= at).saturating_sub(1)
+    }
+
+    /// Returns the number in the file, from 1, of the line of a byte.
+    fn line_number(&self, at: usize) -> usize {
+        self.lines_before + self.line_of(at) + 1
     }
 
     /// Says whether a byte is in a line with values of `env`, which no message may repeat.
@@ -137,18 +200,18 @@ impl<'a> FileText<'a> {
 
     /// Returns where a line begins; the end of the text for lines past the last.
     pub(crate) fn line_start(&self, line: usize) -> usize {
-        self.starts.get(line).copied().unwrap_or(self.text.len())
+        self.starts().get(line).copied().unwrap_or(self.text.len())
     }
 
     /// Returns `FILE:LINE` of a byte, for "first defined at".
     pub(crate) fn place(&self, at: usize) -> String {
-        format!("{}:{}", self.path.display(), self.line_of(at) + 1)
+        format!("{}:{}", self.home.path().display(), self.line_number(at))
     }
 
     fn diagnostic(&self, problem: Problem) -> Diagnostic {
         let at = self.floor(problem.span.start.min(self.text.len()));
         let line = self.line_of(at);
-        let mut begin = self.starts[line];
+        let mut begin = self.line_start(line);
         if begin == 0 && self.text.starts_with('\u{feff}') {
             begin = '\u{feff}'.len_utf8().min(at);
         }
@@ -166,8 +229,8 @@ impl<'a> FileText<'a> {
         Diagnostic {
             severity: problem.severity,
             message: problem.message,
-            file: Arc::clone(&self.path),
-            line: line + 1,
+            file: self.home.path(),
+            line: self.lines_before + line + 1,
             column,
             source_line,
             span,

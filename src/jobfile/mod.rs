@@ -6,8 +6,10 @@
 //!
 //! The way of a text: `raw` (TOML with places) -> `resolve` (sections) -> `job` (one table) -> `triggers`,
 //! `work`, `policy`, `execution`, `about` (topics), all by the typed functions of `reader`, which note what is
-//! wrong and go on. Tables inside a job (`env`, `meta`, `keep`, `limits`, `output`, `expect`) are laid over
-//! those of `[defaults]` key by key; every other key of a job replaces the default.
+//! wrong and go on. Large files go this way part by part (`parts`).
+//!
+//! Tables inside a job (`env`, `meta`, `keep`, `limits`, `output`, `expect`) are laid over those of `[defaults]`
+//! key by key; every other key of a job replaces the default.
 //!
 //! Relative paths start at the directory of the file they stand in; `~` and `~/...` are kept, and mean the
 //! home of the user a job runs as. All files of a set are one document: `timezone`, `[daemon]`,
@@ -22,6 +24,7 @@ mod execution;
 mod job;
 mod mask;
 mod notifiers;
+mod parts;
 mod places;
 mod policy;
 mod raw;

@@ -21,7 +21,7 @@ impl Reader<'_> {
             self.error(item.span, format!("{:?} names somebody's home", item.key), Some(hint.to_owned()));
             return None;
         }
-        match self.files[self.file].directory {
+        match self.files[self.file].directory() {
             Some(directory) => Some(plain_join(directory, path)),
             None => {
                 let message = format!("{:?} is a relative path, and an added job has no directory", item.key);

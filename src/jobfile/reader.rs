@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
 use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
@@ -14,6 +15,7 @@ use crate::core::cron::Cron;
 use crate::core::duration;
 use crate::core::job::NotifyWhen;
 use crate::core::name::Name;
+use crate::core::trigger::Schedule;
 
 use super::after::Wait;
 use super::diagnostic::{FileText, Problem, Problems, Severity, quoted};
@@ -53,7 +55,7 @@ pub(crate) struct Reader<'a> {
 }
 
 /// What jobs may name, and what the jobs read so far have named: it outlives the text in which that stood.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Known {
     /// The pools that jobs may name.
     pub(crate) pools: HashSet<Name>,
@@ -63,7 +65,15 @@ pub(crate) struct Known {
     pub(crate) zones: HashMap<String, Result<Zone, String>>,
     /// Cron expressions read before that mean the same for every job and have nothing to warn of. Of many jobs
     /// most are due when others are, and reading an expression takes longer than reading the rest of the job.
-    pub(crate) crons: HashMap<String, Cron>,
+    pub(crate) crons: HashMap<String, KnownCron>,
+}
+
+/// A cron expression that was read before.
+#[derive(Clone)]
+pub(crate) struct KnownCron {
+    pub(crate) cron: Cron,
+    /// The schedule of jobs that say nothing beside it of when they are due, once there was one.
+    pub(crate) alone: Option<Arc<Schedule>>,
 }
 
 impl<'a> Reader<'a> {

@@ -1,7 +1,6 @@
 //! A job set as meant: the sections of all its files, in the order in which they need each other.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use toml::de::DeTable;
@@ -12,10 +11,11 @@ use crate::core::name::Name;
 use crate::core::notifier::NotifierSettings;
 
 use super::after::{self, Peers};
-use super::diagnostic::{Diagnostic, FileText, Problem, Problems, Severity};
+use super::diagnostic::{Diagnostic, FileText, Home, Problem, Problems, Severity};
 use super::draft::{Defaults, Draft, Interner, Timing};
 use super::job;
 use super::notifiers::{notifier, usual_when};
+use super::parts;
 use super::raw::{self, Item, Span, items};
 use super::reader::{Known, Reader};
 use super::settings::{DAEMON_FIELDS, DaemonSettings, EventHook, HOOK_FIELDS, event_hooks, named, pool};
@@ -104,18 +104,39 @@ pub fn load(sources: &Sources, zones: &dyn ZoneSource, peers: &dyn Peers) -> Res
         .enumerate()
         .map(|(file, source)| {
             let text = text_of(&source.bytes, file, &mut problems);
-            FileText::new(Arc::clone(&source.path), Some(&source.directory), text)
+            let path = Arc::new(source.path.to_path_buf());
+            FileText::new(Home::File { path, directory: &source.directory }, text)
         })
         .collect();
-    let mut reader = Reader::new(&files, zones);
+    if !problems.any_error()
+        && let Some(set) = parts::load(&files, parts::threads_for(&files), zones, peers)
+    {
+        return Ok(set);
+    }
+    load_whole(&files, problems, zones, peers)
+}
+
+/// Loads a set with the tables of all files in memory at a time; `problems` are those of the texts themselves.
+pub(super) fn load_whole(
+    files: &[FileText<'_>],
+    problems: Problems,
+    zones: &dyn ZoneSource,
+    peers: &dyn Peers,
+) -> Result<JobSet, Vec<Diagnostic>> {
+    let mut reader = Reader::new(files, zones);
     reader.partial = problems.any_error();
     reader.problems = problems;
     let tables: Vec<DeTable<'_>> =
         files.iter().enumerate().map(|(file, text)| reader.parse(file, text)).collect();
     let sections = Sections::gather(&tables, &mut reader);
-    let set = sections.resolve(peers, &mut reader);
+    let mut set = sections.settings(&mut reader);
+    let entries = sections.named("jobs", &mut reader);
+    set.jobs = jobs(&entries, &set.defaults, &mut Interner::new(&set.defaults), &mut reader);
+    let names: Vec<&Name> = entries.iter().map(|(_, name, _)| name).collect();
+    refuse_added(&entries, peers, &mut reader);
+    after::check(&names, peers, &mut reader);
     let failed = reader.problems.any_error();
-    let found = reader.problems.locate(&files);
+    let found = reader.problems.locate(files);
     if failed { Err(found) } else { Ok(JobSet { warnings: found, ..set }) }
 }
 
@@ -163,9 +184,8 @@ impl<'a> Fragments<'a> {
     /// As for [`fragment`].
     pub fn read(&mut self, text: &str, name: &Name, peers: &dyn Peers) -> Result<Fragment, Vec<Diagnostic>> {
         let mut problems = Problems::default();
-        let path: Arc<Path> = Path::new(&format!("<{name}>")).into();
         let text = text_of(text.as_bytes(), 0, &mut problems);
-        let files = [FileText::new(path, None, text)];
+        let files = [FileText::new(Home::Added(name), text)];
         let mut reader = Reader::new(&files, self.zones);
         reader.partial = problems.any_error();
         reader.problems = problems;
@@ -208,12 +228,13 @@ fn text_of<'a>(bytes: &'a [u8], file: usize, problems: &mut Problems) -> &'a str
 
 /// The sections of all files, each with the file it stands in.
 #[derive(Default)]
-struct Sections<'d> {
+pub(crate) struct Sections<'d> {
     found: HashMap<&'static str, Vec<(usize, Item<'d>)>>,
 }
 
 impl<'d> Sections<'d> {
-    fn gather(tables: &'d [DeTable<'d>], reader: &mut Reader<'_>) -> Self {
+    /// Finds the sections; `tables` are those of the reader's files.
+    pub(crate) fn gather(tables: &'d [DeTable<'d>], reader: &mut Reader<'_>) -> Self {
         let mut sections = Sections::default();
         for (file, table) in tables.iter().enumerate() {
             reader.file = file;
@@ -250,7 +271,7 @@ impl<'d> Sections<'d> {
     }
 
     /// Returns the named tables of a section in all files; a name that comes twice is an error.
-    fn named(&self, section: &str, reader: &mut Reader<'_>) -> Vec<(usize, Name, Item<'d>)> {
+    pub(crate) fn named(&self, section: &str, reader: &mut Reader<'_>) -> Vec<(usize, Name, Item<'d>)> {
         let mut seen: HashMap<Name, (usize, Span)> = HashMap::new();
         let mut all = Vec::new();
         for (file, item) in self.of(section) {
@@ -273,8 +294,8 @@ impl<'d> Sections<'d> {
         all
     }
 
-    /// Reads everything; jobs last, for they name what the other sections declare.
-    fn resolve(&self, peers: &dyn Peers, reader: &mut Reader<'_>) -> JobSet {
+    /// Reads everything but the jobs, which name what the other sections declare.
+    pub(crate) fn settings(&self, reader: &mut Reader<'_>) -> JobSet {
         let mut defaults = plain_defaults(reader.local_zone());
         if let Some(item) = self.once("timezone", reader)
             && let Some(zone) = reader.zone(item)
@@ -300,9 +321,8 @@ impl<'d> Sections<'d> {
         if let Some(table) = self.once("defaults", reader).and_then(|item| reader.as_table(item)) {
             job::defaults(table, &mut defaults, reader);
         }
-        let jobs = self.jobs(&defaults, peers, reader);
         JobSet {
-            jobs,
+            jobs: Vec::new(),
             pools,
             daemon,
             notifiers,
@@ -336,29 +356,34 @@ impl<'d> Sections<'d> {
         }
         notifiers
     }
+}
 
-    fn jobs(&self, defaults: &Defaults, peers: &dyn Peers, reader: &mut Reader<'_>) -> Vec<Arc<Job>> {
-        let entries = self.named("jobs", reader);
-        let mut interner = Interner::new(defaults);
-        let mut jobs = Vec::with_capacity(entries.len());
-        let paths: Vec<Arc<PathBuf>> =
-            reader.files.iter().map(|file| Arc::new(file.path.to_path_buf())).collect();
-        for (file, name, item) in &entries {
+/// Reads jobs; each entry is of the reader's file with that number.
+pub(crate) fn jobs(
+    entries: &[(usize, Name, Item<'_>)],
+    defaults: &Defaults,
+    interner: &mut Interner,
+    reader: &mut Reader<'_>,
+) -> Vec<Arc<Job>> {
+    let mut jobs = Vec::with_capacity(entries.len());
+    for (file, name, item) in entries {
+        reader.file = *file;
+        let Some(table) = reader.as_table(*item) else { continue };
+        let origin = reader.files[*file].origin(item.key_span.start);
+        jobs.extend(job::job(name, item.key_span, origin, table, defaults, interner, reader));
+    }
+    jobs
+}
+
+/// Refuses jobs of a file whose names added ones have.
+fn refuse_added(entries: &[(usize, Name, Item<'_>)], peers: &dyn Peers, reader: &mut Reader<'_>) {
+    for (file, name, item) in entries {
+        if peers.waits_for(name.as_str()).is_some() {
             reader.file = *file;
-            if peers.waits_for(name.as_str()).is_some() {
-                let message = format!("the job {:?} was also added with `jobctl add`", name.as_str());
-                let hint = format!("`jobctl remove {name}` drops the added one, or rename this one");
-                reader.error(item.key_span, message, Some(hint));
-            }
-            let Some(table) = reader.as_table(*item) else { continue };
-            let text = &reader.files[*file];
-            let line = u32::try_from(text.line_of(item.key_span.start) + 1).unwrap_or(u32::MAX);
-            let origin = Origin::File { path: Arc::clone(&paths[*file]), line };
-            jobs.extend(job::job(name, item.key_span, origin, table, defaults, &mut interner, reader));
+            let message = format!("the job {:?} was also added with `jobctl add`", name.as_str());
+            let hint = format!("`jobctl remove {name}` drops the added one, or rename this one");
+            reader.error(item.key_span, message, Some(hint));
         }
-        let names: Vec<&Name> = entries.iter().map(|(_, name, _)| name).collect();
-        after::check(&names, peers, reader);
-        jobs
     }
 }
 

@@ -91,6 +91,10 @@ pub(crate) fn firing(
     reader: &mut Reader<'_>,
 ) -> Option<Firing> {
     let trigger = only_trigger(found, place, "the job", reader);
+    let alone = trigger.and_then(|trigger| cron_alone(found, trigger));
+    if let Some(schedule) = alone.and_then(|text| reader.known.crons.get(text)?.alone.clone()) {
+        return Some(Firing::Clock(schedule));
+    }
     let mut beside = defaults.clone();
     timing(found, &mut beside, reader);
     let trigger = trigger?;
@@ -103,8 +107,13 @@ pub(crate) fn firing(
         _ => {
             let search = Search { job, depth: 0 };
             let schedule = schedule(found, trigger, beside, search, reader)?;
-            let schedule = bounded(schedule, trigger, reader)?;
-            return Some(Firing::Clock(Arc::new(schedule)));
+            let schedule = Arc::new(bounded(schedule, trigger, reader)?);
+            if schedule.fires_at_all()
+                && let Some(known) = alone.and_then(|text| reader.known.crons.get_mut(text))
+            {
+                known.alone = Some(Arc::clone(&schedule));
+            }
+            return Some(Firing::Clock(schedule));
         }
     };
     refuse_beside(found, trigger, reader);
@@ -114,6 +123,16 @@ pub(crate) fn firing(
     special
 }
 
+/// Returns the text of a cron expression with nothing beside it that says when the job is due.
+fn cron_alone<'d>(found: &Found<'d>, trigger: Item<'d>) -> Option<&'d str> {
+    match trigger.value {
+        DeValue::String(text) if trigger.key == "cron" && found[TRIGGERS..].iter().all(Option::is_none) => {
+            Some(text)
+        }
+        _ => None,
+    }
+}
+
 /// Says whether a `cron` item is the nickname for the start after a boot.
 pub(crate) fn is_reboot(item: Item<'_>) -> bool {
     item.key == "cron" && matches!(item.value, DeValue::String(text) if text.trim() == "@reboot")
@@ -121,14 +140,13 @@ pub(crate) fn is_reboot(item: Item<'_>) -> bool {
 
 /// Finds the one trigger; notes when there is none or several.
 fn only_trigger<'d>(found: &Found<'d>, place: Span, what: &str, reader: &mut Reader<'_>) -> Option<Item<'d>> {
-    let mut given: Vec<Item<'d>> = found[..TRIGGERS].iter().flatten().copied().collect();
-    given.sort_by_key(|item| item.key_span.start);
-    let Some((first, others)) = given.split_first() else {
+    let given = || found[..TRIGGERS].iter().flatten();
+    let Some(first) = given().min_by_key(|item| item.key_span.start) else {
         let hint = format!("give it one of {}", KEYS[..TRIGGERS].join(", "));
         reader.absent(place, format!("{what} has no trigger"), Some(hint));
         return None;
     };
-    for second in others {
+    for second in given().filter(|item| item.key_span != first.key_span) {
         let message = format!("{:?} beside {:?}: {what} has one trigger", second.key, first.key);
         let hint = "any = [ {..}, {..} ] is due at the times of each".to_owned();
         reader.error(second.key_span, message, Some(hint));
@@ -178,7 +196,7 @@ fn schedule(
         }
     }
     let kind = match trigger.key {
-        "cron" => cron(trigger, &beside, search.job, reader).map(|cron| Trigger::Cron(Box::new(cron))),
+        "cron" => cron(trigger, &beside, search.job, reader).map(Trigger::Cron),
         "every" => interval(trigger, reader).map(Trigger::Every),
         "at" => at(trigger, &beside, reader).map(Trigger::At),
         "any" => members(trigger, &beside, search, reader).map(Trigger::Any),

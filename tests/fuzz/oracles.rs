@@ -99,7 +99,7 @@ pub(crate) fn cron_text(text: &str) {
     };
     assert_eq!(Cron::parse(cron.text(), "seed"), Ok(Parsed::Cron(cron.clone())), "{text:?}");
     let at_all = cron.fires_at_all();
-    let trigger = Trigger::Cron(Box::new(CronTrigger { cron, dst: DstRules::default() }));
+    let trigger = Trigger::Cron(CronTrigger { cron, dst: DstRules::default() });
     let zone = BERLIN.clone();
     let schedule = Schedule { trigger, zone, start: None, end: None, jitter: Duration::ZERO };
     assert!(!schedule.describe("seed").is_empty(), "{text:?}");

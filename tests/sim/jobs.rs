@@ -71,7 +71,7 @@ fn restless() -> Zone {
 fn cron(rng: &mut Rng, zone: &Zone) -> Schedule {
     let text = rng.pick(CRONS);
     let Ok(Parsed::Cron(cron)) = Cron::parse(text, "sim") else { panic!("{text}") };
-    let trigger = Trigger::Cron(Box::new(CronTrigger { cron, dst: DstRules::default() }));
+    let trigger = Trigger::Cron(CronTrigger { cron, dst: DstRules::default() });
     Schedule { trigger, zone: zone.clone(), start: None, end: None, jitter: Duration::ZERO }
 }
 

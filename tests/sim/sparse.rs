@@ -206,7 +206,7 @@ impl Era {
                     table.set(TableField::Week, "*/2").unwrap();
                 }
                 let (cron, dst) = (table.build().unwrap(), dst(rng));
-                return Trigger::Cron(Box::new(CronTrigger { cron, dst }));
+                return Trigger::Cron(CronTrigger { cron, dst });
             }
         };
         cron(&format!("{times} {dates}"), dst(rng))
@@ -259,7 +259,7 @@ fn dst(rng: &mut Rng) -> DstRules {
 
 fn cron(text: &str, dst: DstRules) -> Trigger {
     let Ok(Parsed::Cron(cron)) = Cron::parse(text, "sim") else { panic!("{text}") };
-    Trigger::Cron(Box::new(CronTrigger { cron, dst }))
+    Trigger::Cron(CronTrigger { cron, dst })
 }
 
 fn plain(rng: &mut Rng) -> Trigger {

@@ -96,7 +96,7 @@ fn check(text: &str) -> Result<(), TestCaseError> {
                 prop_assert!(cron.text().get(span).is_some());
             }
             let can_fire = cron.fires_at_all();
-            let trigger = Trigger::Cron(Box::new(CronTrigger { cron, dst: DstRules::default() }));
+            let trigger = Trigger::Cron(CronTrigger { cron, dst: DstRules::default() });
             let schedule = on_clock(trigger, "Europe/Berlin");
             let from = Timestamp::from_secs(1_792_800_000);
             let next = schedule.next_after(from, from);

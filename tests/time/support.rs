@@ -34,7 +34,7 @@ pub(crate) fn on_clock(trigger: Trigger, zone_name: &str) -> Schedule {
 }
 
 pub(crate) fn schedule_with(text: &str, zone_name: &str, dst: DstRules) -> Schedule {
-    on_clock(Trigger::Cron(Box::new(CronTrigger { cron: cron(text), dst })), zone_name)
+    on_clock(Trigger::Cron(CronTrigger { cron: cron(text), dst }), zone_name)
 }
 
 pub(crate) fn schedule(text: &str, zone_name: &str) -> Schedule {

@@ -19,7 +19,7 @@ fn built(text: &[(TableField, &str)]) -> Cron {
 
 fn scheduled(text: &[(TableField, &str)]) -> Schedule {
     let cron = built(text);
-    on_clock(Trigger::Cron(Box::new(CronTrigger { cron, dst: DstRules::default() })), "UTC")
+    on_clock(Trigger::Cron(CronTrigger { cron, dst: DstRules::default() }), "UTC")
 }
 
 use TableField::{Day, Hour, Minute, Month, Second, Week, Weekday, Year};

@@ -97,7 +97,7 @@ pub enum FireNote {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Trigger {
     /// `cron = "..."` or `cron = { .. }`.
-    Cron(Box<CronTrigger>),
+    Cron(CronTrigger),
     /// `every = "..."`: `anchor + k * interval`, k >= 1 (or k >= 0 where the schedule has a `start`).
     Every(Duration),
     /// `at = "..."`.

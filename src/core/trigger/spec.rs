@@ -20,7 +20,11 @@ impl Firing {
     /// the same anchor. Jitter is left out: it moves starts, not fire times.
     pub fn spec(&self) -> String {
         match self {
-            Firing::Clock(schedule) => schedule.spec(),
+            Firing::Clock(schedule) => {
+                let mut text = String::with_capacity(64);
+                schedule.write_spec(&mut text);
+                text
+            }
             Firing::Startup | Firing::Shutdown => self.kind().to_owned(),
             Firing::After(dependencies) => {
                 let names: Vec<String> = dependencies
@@ -41,8 +45,8 @@ impl Firing {
 }
 
 impl Schedule {
-    fn spec(&self) -> String {
-        let mut text = self.trigger.spec();
+    fn write_spec(&self, text: &mut String) {
+        self.trigger.write_spec(text);
         // An interval is the same everywhere: another zone is no other trigger.
         if !matches!(self.trigger, Trigger::Every(_)) {
             text.push_str(" in ");
@@ -54,7 +58,6 @@ impl Schedule {
                 text.push_str(&at.to_string());
             }
         }
-        text
     }
 }
 
@@ -72,24 +75,36 @@ impl Trigger {
 
     /// Writes the rule as it would stand in a job file, without its zone and bounds.
     pub fn spec(&self) -> String {
+        let mut text = String::new();
+        self.write_spec(&mut text);
+        text
+    }
+
+    /// Every job is asked for it at a start, so it is written in one go.
+    fn write_spec(&self, text: &mut String) {
         match self {
             Trigger::Cron(cron) => {
-                let gap = match cron.dst.gap {
+                text.push_str(cron.cron.text());
+                text.push_str(match cron.dst.gap {
                     DstGap::After => "",
                     DstGap::Skip => ", dst_gap skip",
-                };
-                let fold = match cron.dst.fold {
+                });
+                text.push_str(match cron.dst.fold {
                     DstFold::First => "",
                     DstFold::Second => ", dst_fold second",
                     DstFold::Both => ", dst_fold both",
-                };
-                format!("{}{gap}{fold}", cron.cron.text())
+                });
             }
-            Trigger::Every(interval) => duration::format(*interval),
-            Trigger::At(at) => format!("{} ({})", at.text, at.at),
+            Trigger::Every(interval) => text.push_str(&duration::format(*interval)),
+            Trigger::At(at) => text.push_str(&format!("{} ({})", at.text, at.at)),
             Trigger::Any(members) | Trigger::All(members) => {
-                let members: Vec<String> = members.iter().map(Schedule::spec).collect();
-                format!("{} [{}]", self.kind(), members.join("; "))
+                text.push_str(self.kind());
+                text.push_str(" [");
+                for (place, member) in members.iter().enumerate() {
+                    text.push_str(if place == 0 { "" } else { "; " });
+                    member.write_spec(text);
+                }
+                text.push(']');
             }
         }
     }

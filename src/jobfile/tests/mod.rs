@@ -2,6 +2,7 @@
 
 mod errors;
 mod hostile;
+mod parts;
 mod sets;
 mod triggers;
 mod values;

@@ -43,7 +43,7 @@ pub(super) fn clock(trigger: Trigger) -> Firing {
 
 pub(super) fn cron(text: &str) -> Firing {
     let Ok(Parsed::Cron(cron)) = Cron::parse(text, "job") else { panic!("{text}") };
-    clock(Trigger::Cron(Box::new(CronTrigger { cron, dst: DstRules::default() })))
+    clock(Trigger::Cron(CronTrigger { cron, dst: DstRules::default() }))
 }
 
 /// Makes a job; `change` sets its policy.
