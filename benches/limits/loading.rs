@@ -146,6 +146,7 @@ pub(crate) fn load(config: &Path, state: &Path) -> Outcome<()> {
         _ => None,
     });
     store.commit(&commits.collect::<Vec<_>>())?;
+    store.give_back_memory();
     process::give_back_memory();
     let resident = resident()? - before;
     let peak = figure(Path::new("/proc/self/status"), "VmHWM:")? * 1024.0;

@@ -20,11 +20,14 @@ type Question = Box<dyn FnOnce(Result<&Reader, &AskError>) + Send>;
 const QUIET: Duration = Duration::from_secs(2);
 
 /// Waits for the next question; `None` = there will be none. Who waits longer tidies up meanwhile, once.
-fn next(asked: &mpsc::Receiver<Question>) -> Option<Question> {
+fn next(asked: &mpsc::Receiver<Question>, reader: Option<&Reader>) -> Option<Question> {
     match asked.recv_timeout(QUIET) {
         Ok(question) => Some(question),
         Err(mpsc::RecvTimeoutError::Disconnected) => None,
         Err(mpsc::RecvTimeoutError::Timeout) => {
+            if let Some(reader) = reader {
+                reader.give_back_memory();
+            }
             process::give_back_memory();
             asked.recv().ok()
         }
@@ -57,8 +60,8 @@ impl Queries {
     pub(super) fn start(state_dir: PathBuf, tasks: UnboundedSender<Task>) -> Self {
         let (questions, asked) = mpsc::channel::<Question>();
         thread::spawn(move || {
-            let mut reader = None;
-            while let Some(question) = next(&asked) {
+            let mut reader: Option<Reader> = None;
+            while let Some(question) = next(&asked, reader.as_ref()) {
                 if reader.is_none() {
                     match Reader::open(&state_dir) {
                         Ok(opened) => reader = opened,

@@ -24,6 +24,9 @@ use crate::core::run::RunId;
 /// The most changes in one transaction, unless one submission alone has more.
 const GROUP: usize = 10_000;
 
+/// After so many changes in one transaction there are pages in memory that are not needed soon.
+const MANY: usize = 1_000;
+
 /// How many rows retention deletes at once.
 const PIECE: usize = 200;
 
@@ -118,6 +121,7 @@ impl WriterHandle {
                 report,
                 retry,
                 failures: 0,
+                has_pages: true,
                 pending: VecDeque::new(),
                 chores: VecDeque::new(),
             };
@@ -174,6 +178,8 @@ struct Writer<R> {
     retry: Duration,
     /// Commits that have failed in a row.
     failures: u32,
+    /// True: a large commit, or the load at the start, has left pages in memory.
+    has_pages: bool,
     pending: VecDeque<Pending>,
     chores: VecDeque<Chore>,
 }
@@ -205,6 +211,9 @@ impl<R: Fn(Report)> Writer<R> {
         }
         if !self.pending.is_empty() || !self.chores.is_empty() {
             return true;
+        }
+        if std::mem::take(&mut self.has_pages) {
+            self.store.give_back_memory();
         }
         match self.receiver.recv() {
             Ok(work) => {
@@ -252,6 +261,8 @@ impl<R: Fn(Report)> Writer<R> {
     /// Commits what is pending, up to the size of a group; says whether that worked.
     fn commit(&mut self) -> bool {
         let group = self.group();
+        let changes: usize = self.pending.iter().take(group).map(|pending| pending.changes().len()).sum();
+        self.has_pages |= changes >= MANY;
         let batch: Vec<&Pending> = self.pending.iter().take(group).collect();
         let committed = self.store.transact(|w| {
             w.foresee(batch.iter().flat_map(|pending| pending.changes()));
@@ -343,6 +354,11 @@ impl<R: Fn(Report)> Writer<R> {
 }
 
 impl Store {
+    /// Lets go of the pages that loading and large commits have left in memory.
+    pub fn give_back_memory(&self) {
+        self.reader.give_back_memory();
+    }
+
     /// Folds the write-ahead log back into the database, so that a clean stop leaves one complete file.
     fn fold_log(&self) {
         // A reader may be in the way; the log then stays and is folded by whoever comes next.
