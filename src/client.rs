@@ -13,6 +13,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::protocol::error::ServiceError;
@@ -28,6 +29,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(350);
 const GREETING_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// How long a daemon that has answered before may take for a request that waits for nothing but the disk.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How much is read at once.
+const PIECE_BYTES: usize = 32 << 10;
 
 /// Why no daemon can be talked to.
 #[derive(Debug, thiserror::Error)]
@@ -133,10 +137,18 @@ impl Client {
     /// # Errors
     /// What the daemon says, or why its answer cannot be had.
     pub fn call<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, CallError> {
+        self.ask(request)?.read()
+    }
+
+    /// Makes a request as [`Client::call`] does, and returns its reply as it came, to be read in place.
+    ///
+    /// # Errors
+    /// The answer cannot be had; what the daemon says comes out when it is read.
+    pub fn ask(&mut self, request: &Request) -> Result<Answer, CallError> {
         let patience = if matches!(request, Request::Wait(_)) { None } else { Some(REPLY_TIMEOUT) };
         self.set_patience(patience)?;
         self.send(request, false)?;
-        Ok(self.receive()?.0)
+        Ok(self.receive()?)
     }
 
     /// Makes a request that is answered with a stream, and returns its replies as they come.
@@ -151,7 +163,7 @@ impl Client {
 
     fn greet(&mut self) -> Result<Info, ClientError> {
         let call = Call { method: GET_INFO.to_owned(), ..Call::default() };
-        let answer = self.write(&call).and_then(|()| Ok(self.receive()?.0));
+        let answer = self.write(&call).and_then(|()| self.receive()?.read());
         let path = self.path.clone();
         answer.map_err(|error| match error {
             CallError::Client(error) => error,
@@ -175,24 +187,11 @@ impl Client {
         }
     }
 
-    /// Reads one reply, and whether more will come.
-    fn receive<T: DeserializeOwned>(&mut self) -> Result<(T, bool), CallError> {
-        let frame = self.read_frame()?;
-        // What was asked for is read at once; to look at the frame first, which takes longer, is for errors and for
-        // replies without parameters.
-        if let Ok(Reply { parameters, continues, error: None }) = serde_json::from_slice(&frame) {
-            return Ok((parameters, continues));
-        }
-        let reply = Reply::decode(&frame).map_err(|error| self.foreign(error))??;
-        let parameters = serde_json::from_slice(reply.parameters.get().as_bytes());
-        Ok((parameters.map_err(|error| self.foreign(error))?, reply.continues))
-    }
-
-    fn read_frame(&mut self) -> Result<Vec<u8>, ClientError> {
-        let mut piece = vec![0; 64 << 10];
+    fn receive(&mut self) -> Result<Answer, ClientError> {
+        let mut piece = [0; PIECE_BYTES];
         loop {
             if let Some(frame) = self.decoder.next_frame().map_err(|error| self.foreign(error))? {
-                return Ok(frame);
+                return Ok(Answer { frame, path: self.path.clone() });
             }
             match self.stream.read(&mut piece) {
                 Ok(0) => return Err(ClientError::Closed),
@@ -223,6 +222,41 @@ impl Client {
     }
 }
 
+/// One reply as it came.
+#[derive(Debug)]
+pub struct Answer {
+    frame: Vec<u8>,
+    path: PathBuf,
+}
+
+impl Answer {
+    /// Reads what was asked for; texts may be borrowed from the reply.
+    ///
+    /// # Errors
+    /// What the daemon says, or that it cannot be understood.
+    pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, CallError> {
+        Ok(self.read_part()?.0)
+    }
+
+    /// Reads one reply of a stream, and whether more will come.
+    fn read_part<'a, T: Deserialize<'a>>(&'a self) -> Result<(T, bool), CallError> {
+        // What was asked for is read at once; to look at the frame first, which takes longer, is for errors and for
+        // replies without parameters. So is what is no text: as a whole it is checked faster than text by text.
+        if let Ok(text) = str::from_utf8(&self.frame)
+            && let Ok(Reply { parameters, continues, error: None }) = serde_json::from_str(text)
+        {
+            return Ok((parameters, continues));
+        }
+        let reply = Reply::decode(&self.frame).map_err(|error| self.foreign(error))??;
+        let parameters = serde_json::from_str(reply.parameters.get());
+        Ok((parameters.map_err(|error| self.foreign(error))?, reply.continues))
+    }
+
+    fn foreign(&self, source: impl Into<ForeignError>) -> ClientError {
+        ClientError::Foreign { path: self.path.clone(), source: source.into() }
+    }
+}
+
 /// Ends a connection from another thread, as if the daemon had.
 #[derive(Debug)]
 pub struct Closer(UnixStream);
@@ -246,7 +280,8 @@ impl<T: DeserializeOwned> Iterator for Replies<T> {
     type Item = Result<T, CallError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let reply = self.client.as_mut()?.receive();
+        let answer = self.client.as_mut()?.receive();
+        let reply = answer.map_err(CallError::from).and_then(|answer| answer.read_part());
         if !matches!(reply, Ok((_, true))) {
             self.client = None;
         }

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::error::{CliError, Kind, chain};
 use super::files::no_catalogue;
 use super::paths::Paths;
-use super::service::{call, no_daemon, service};
+use super::service::{call, call_failed, no_daemon, service};
 use crate::client::{Client, ClientError};
 use crate::core::instant::Timestamp;
 use crate::core::job::Job;
@@ -114,20 +114,30 @@ impl Source {
         }
     }
 
-    /// Lists jobs in a line each.
+    /// Lists jobs in a line each, and hands the lines to `then`.
     ///
     /// # Errors
-    /// As [`Source::list`].
-    pub(crate) fn lines(&mut self, selector: Selector, context: &Context) -> Result<Vec<JobLine>, CliError> {
+    /// As [`Source::list`], and those of `then`.
+    pub(crate) fn lines<T>(
+        &mut self,
+        selector: Selector,
+        context: &mut Context,
+        then: impl FnOnce(&[JobLine<'_>], &mut Context) -> Result<T, CliError>,
+    ) -> Result<T, CliError> {
         match self {
             Source::Daemon(client) => {
                 let request = Request::Overview(request::Overview { selector });
-                call::<reply::Lines>(client, &request, context).map(|reply| reply.jobs)
+                let answer = client.ask(&request).map_err(|error| call_failed(&error, context))?;
+                let reply: reply::Lines<'_> = answer.read().map_err(|error| call_failed(&error, context))?;
+                then(&reply.jobs, context)
             }
-            Source::Files(files) => files
-                .pictures()
-                .lines(&selector, files.reader.as_ref())
-                .map_err(|error| service(&error, context)),
+            Source::Files(files) => {
+                let pictures = files.pictures();
+                let listed = pictures.lines(&selector, files.reader.as_ref(), |lines| {
+                    then(&lines.iter().collect::<Vec<_>>(), context)
+                });
+                listed.map_err(|error| service(&error, context))?
+            }
         }
     }
 

@@ -110,22 +110,24 @@ impl Pictures {
         reader: Option<&Reader>,
         then: impl FnOnce(&Views<'_>) -> T,
     ) -> Result<T, ServiceError> {
-        let latest = reader.map_or_else(|| Ok(Latest::new()), Pictures::latest)?;
         let counts = reader.map_or_else(|| Ok(BTreeMap::new()), Reader::counts).map_err(internal)?;
-        let candidates = self.candidates(&latest);
-        let chosen = filter::select(selector, &candidates)?;
-        Ok(then(&Views { chosen, counts: &counts, pictures: self }))
+        self.lines(selector, reader, |lines| then(&Views { lines, counts: &counts }))
     }
 
-    /// Lists jobs in a line each; `None` = without a ledger.
+    /// Lists jobs in a line each, and hands the lines to `then`; `None` = without a ledger.
     ///
     /// # Errors
     /// As [`filter::select`], or the store cannot be read.
-    pub fn lines(&self, selector: &Selector, reader: Option<&Reader>) -> Result<Vec<JobLine>, ServiceError> {
+    pub fn lines<T>(
+        &self,
+        selector: &Selector,
+        reader: Option<&Reader>,
+        then: impl FnOnce(&Lines<'_>) -> T,
+    ) -> Result<T, ServiceError> {
         let latest = reader.map_or_else(|| Ok(Latest::new()), Pictures::latest)?;
         let candidates = self.candidates(&latest);
         let chosen = filter::select(selector, &candidates)?;
-        Ok(chosen.into_iter().map(|known| self.line(known)).collect())
+        Ok(then(&Lines { chosen, pictures: self }))
     }
 
     /// Makes the view of one job, with what the ledger says of it; `None` = there is no such job.
@@ -174,36 +176,54 @@ impl Pictures {
         }
     }
 
-    fn line(&self, known: &Known<'_>) -> JobLine {
+    fn line<'a>(&'a self, known: &Known<'a>) -> JobLine<'a> {
         match *known {
             Known::Job(job, last) => job_line(job, last, &self.zone),
             Known::Broken(name, _, last) => broken_line(name, last, &self.zone),
-            Known::Gone(name) => JobLine { name: name.to_string(), ..JobLine::default() },
+            Known::Gone(name) => JobLine { name: Cow::Borrowed(name.as_str()), ..JobLine::default() },
         }
     }
 }
 
-/// The jobs that were chosen; serialized, they become views one after the other.
-pub struct Views<'a> {
+/// The jobs that were chosen; serialized, they become lines one after the other.
+pub struct Lines<'a> {
     chosen: Vec<&'a Known<'a>>,
-    counts: &'a BTreeMap<Name, Counts>,
     pictures: &'a Pictures,
+}
+
+impl Lines<'_> {
+    /// Makes the lines.
+    pub fn iter(&self) -> impl Iterator<Item = JobLine<'_>> {
+        self.chosen.iter().map(|known| self.pictures.line(known))
+    }
+}
+
+impl Serialize for Lines<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+/// The same jobs; serialized, they become views one after the other.
+pub struct Views<'a> {
+    lines: &'a Lines<'a>,
+    counts: &'a BTreeMap<Name, Counts>,
 }
 
 impl Views<'_> {
     /// Makes the views.
     pub fn iter(&self) -> impl Iterator<Item = JobView> {
-        self.chosen.iter().map(|known| self.pictures.view_of(known, self.counts))
+        self.lines.chosen.iter().map(|known| self.lines.pictures.view_of(known, self.counts))
     }
 
     /// Returns how many there are.
     pub fn len(&self) -> usize {
-        self.chosen.len()
+        self.lines.chosen.len()
     }
 
     /// Says whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.chosen.is_empty()
+        self.lines.chosen.is_empty()
     }
 }
 

@@ -195,18 +195,26 @@ impl Reader {
     /// # Errors
     /// [`QueryError`].
     pub fn latest_runs(&self) -> Result<Vec<RunRow>, QueryError> {
-        // A step from name to name in the index, instead of a walk over every row of the ledger.
+        // From the newest row of one job to that of the job before it: a step in the index for each job, instead of a
+        // walk over every row of the ledger.
         let sql = format!(
-            "WITH RECURSIVE names (name) AS (
-                SELECT (SELECT min(job) FROM runs INDEXED BY runs_job WHERE job > '')
+            "WITH RECURSIVE newest (run) AS (
+                SELECT (
+                    SELECT run_id FROM runs INDEXED BY runs_job WHERE job > ''
+                    ORDER BY job DESC, run_id DESC LIMIT 1
+                )
                 UNION ALL
-                SELECT (SELECT min(job) FROM runs INDEXED BY runs_job WHERE job > names.name) FROM names
-                WHERE names.name IS NOT NULL
+                SELECT (
+                    SELECT run_id FROM runs INDEXED BY runs_job
+                    WHERE job < (SELECT job FROM runs WHERE run_id = newest.run)
+                    ORDER BY job DESC, run_id DESC LIMIT 1
+                ) FROM newest WHERE newest.run IS NOT NULL
              )
-             SELECT {RUN_COLUMNS} FROM names CROSS JOIN runs
-             ON run_id = (SELECT max(run_id) FROM runs INDEXED BY runs_job WHERE job = names.name)"
+             SELECT {RUN_COLUMNS} FROM newest CROSS JOIN runs ON run_id = newest.run"
         );
-        self.all(&sql, [], run_row)
+        let mut rows = self.all(&sql, [], run_row)?;
+        rows.reverse();
+        Ok(rows)
     }
 
     /// Returns the newest row of a job.

@@ -6,7 +6,7 @@ use crate::daemon::answers;
 use crate::daemon::clock;
 use crate::daemon::event_loop::EventLoop;
 use crate::daemon::listener::ReplyHandle;
-use crate::daemon::pictures::{Pictures, Views};
+use crate::daemon::pictures::Pictures;
 use crate::daemon::views::status;
 use crate::protocol::error::ServiceError;
 use crate::protocol::views::JobView;
@@ -15,10 +15,10 @@ use crate::store::Reader;
 
 use super::Acknowledge;
 
-/// [`reply::Jobs`], whose views are made while they are written.
+/// [`reply::Jobs`] or [`reply::Lines`], whose members are made while they are written.
 #[derive(serde::Serialize)]
-struct JobsReply<'a> {
-    jobs: &'a Views<'a>,
+struct JobsReply<'a, T> {
+    jobs: &'a T,
 }
 
 impl EventLoop {
@@ -53,27 +53,31 @@ impl EventLoop {
 
     pub(super) fn list(&self, list: request::List, reply: ReplyHandle) {
         let pictures = self.pictures(None);
-        self.service.queries.ask(move |reader| {
-            // The reply is written here, a view at a time: nothing holds all of them.
-            let mut reply = Some(reply);
-            let listed = reader.map_err(internal).and_then(|reader| {
-                pictures.list(&list.selector, Some(reader), |views| {
-                    if let Some(reply) = reply.take() {
-                        reply.finish(Ok(JobsReply { jobs: views }));
-                    }
-                })
-            });
-            if let (Err(error), Some(reply)) = (listed, reply) {
-                reply.refuse(error);
-            }
+        self.answer_in_place(reply, move |reader, reply| {
+            pictures.list(&list.selector, Some(reader), |views| finish(reply, views))
         });
     }
 
     pub(super) fn overview(&self, overview: request::Overview, reply: ReplyHandle) {
         let pictures = self.pictures(None);
-        self.answer(reply, move |reader| {
-            let jobs = pictures.lines(&overview.selector, Some(reader))?;
-            Ok(reply::Lines { jobs })
+        self.answer_in_place(reply, move |reader, reply| {
+            pictures.lines(&overview.selector, Some(reader), |lines| finish(reply, lines))
+        });
+    }
+
+    /// Has a list answered from the store. The reply is written where the members are made, one at a time: nothing
+    /// holds all of them. Who asks takes the reply, or says why there is none.
+    fn answer_in_place(
+        &self,
+        reply: ReplyHandle,
+        ask: impl FnOnce(&Reader, &mut Option<ReplyHandle>) -> Result<(), ServiceError> + Send + 'static,
+    ) {
+        self.service.queries.ask(move |reader| {
+            let mut reply = Some(reply);
+            let asked = reader.map_err(internal).and_then(|reader| ask(reader, &mut reply));
+            if let (Err(error), Some(reply)) = (asked, reply) {
+                reply.refuse(error);
+            }
         });
     }
 
@@ -156,5 +160,11 @@ impl EventLoop {
         let view = self.pictures(Some(name)).bare_view(name);
         let result = view.map(make).ok_or_else(|| internal("the job is gone"));
         self.acknowledge(Acknowledge::new(reply, result));
+    }
+}
+
+fn finish(reply: &mut Option<ReplyHandle>, jobs: &impl serde::Serialize) {
+    if let Some(reply) = reply.take() {
+        reply.finish(Ok(JobsReply { jobs }));
     }
 }
