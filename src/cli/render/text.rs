@@ -46,6 +46,17 @@ pub(crate) fn list(words: &[String]) -> String {
     }
 }
 
+/// Joins the first of many words, and says how many there are besides: `a, b and 12 more`.
+pub(crate) fn first(words: impl ExactSizeIterator<Item = String>) -> String {
+    const NAMED: usize = 5;
+    let besides = words.len().saturating_sub(NAMED);
+    let mut named: Vec<String> = words.take(NAMED).collect();
+    if besides > 0 {
+        named.push(format!("{besides} more"));
+    }
+    list(&named)
+}
+
 /// Says what was done to which jobs: `paused backup`, `paused 12 jobs`.
 pub(crate) fn names(done: &str, names: &[String]) -> String {
     const SHOWN: usize = 5;
