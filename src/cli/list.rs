@@ -35,13 +35,13 @@ impl List {
         let mut source = Source::open(context)?;
         if context.json() {
             // A terminal gets it indented; everybody else as it comes, which costs no view.
-            return if context.out.terminal.interactive {
+            if context.out.terminal.interactive {
                 let jobs = source.list(selector, context)?;
-                context.out.json(&jobs).map(|()| 0)
+                context.out.json(&jobs)?;
             } else {
-                let jobs = source.list_as_json(selector, context)?;
-                context.out.json(&jobs).map(|()| 0)
-            };
+                source.print_json(selector, context)?;
+            }
+            return Ok(0);
         }
         let offline = matches!(source, Source::Files(_));
         source.lines(selector, context, |jobs, context| print(jobs, offline, context))

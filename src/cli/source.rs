@@ -89,28 +89,27 @@ impl Source {
         }
     }
 
-    /// Lists jobs as one JSON text, which is passed on as the daemon has written it.
+    /// Prints jobs as one JSON text, which is passed on as the daemon has written it.
     ///
     /// # Errors
-    /// As [`Source::list`].
-    pub(crate) fn list_as_json(
-        &mut self,
-        selector: Selector,
-        context: &Context,
-    ) -> Result<Box<RawValue>, CliError> {
+    /// As [`Source::list`], and those of the output.
+    pub(crate) fn print_json(&mut self, selector: Selector, context: &mut Context) -> Result<(), CliError> {
         #[derive(serde::Deserialize)]
-        struct Jobs {
-            jobs: Box<RawValue>,
+        struct Jobs<'a> {
+            #[serde(borrow)]
+            jobs: &'a RawValue,
         }
         match self {
             Source::Daemon(client) => {
                 let request = Request::List(request::List { selector });
-                call::<Jobs>(client, &request, context).map(|reply| reply.jobs)
+                let answer = client.ask(&request).map_err(|error| call_failed(&error, context))?;
+                let reply: Jobs<'_> = answer.read().map_err(|error| call_failed(&error, context))?;
+                context.out.json(&reply.jobs)
             }
-            Source::Files(files) => {
-                let jobs = files.list(&selector, context)?;
-                serde_json::value::to_raw_value(&jobs).map_err(|error| CliError::failed(&error))
-            }
+            Source::Files(files) => files
+                .pictures()
+                .list(&selector, files.reader.as_ref(), |views| context.out.json(views))
+                .map_err(|error| service(&error, context))?,
         }
     }
 
