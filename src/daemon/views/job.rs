@@ -15,7 +15,7 @@ use crate::core::trigger::{Firing, Trigger};
 use crate::jobfile::Diagnostic;
 use crate::process::Logs;
 use crate::protocol::views::{JobLine, JobView, OriginView, PauseView, TriggerView};
-use crate::store::{Counts, RunRow};
+use crate::store::{Counts, RunRow, Standing};
 
 /// Shows a job as the scheduler has it, with what the ledger says of it. `default` is the zone of jobs that have
 /// no clock.
@@ -85,7 +85,7 @@ pub fn broken_view(
 }
 
 /// Shows a job in a line, as the scheduler has it, with the newest row of the ledger.
-pub fn job_line<'a>(snapshot: &'a JobSnapshot, last: Option<&RunRow>, default: &Zone) -> JobLine<'a> {
+pub fn job_line<'a>(snapshot: &'a JobSnapshot, last: Option<Standing>, default: &Zone) -> JobLine<'a> {
     let job = &*snapshot.job;
     let zone = zone_of(job, default);
     JobLine {
@@ -100,12 +100,12 @@ pub fn job_line<'a>(snapshot: &'a JobSnapshot, last: Option<&RunRow>, default: &
 }
 
 /// Shows a job whose definition does not load in a line.
-pub fn broken_line<'a>(name: &'a Name, last: Option<&RunRow>, zone: &Zone) -> JobLine<'a> {
+pub fn broken_line<'a>(name: &'a Name, last: Option<Standing>, zone: &Zone) -> JobLine<'a> {
     JobLine { name: Cow::Borrowed(name.as_str()), state: Cow::Borrowed("broken"), ..last_line(last, zone) }
 }
 
 /// Makes the part of a line that tells of the newest row.
-fn last_line(last: Option<&RunRow>, zone: &Zone) -> JobLine<'static> {
+fn last_line(last: Option<Standing>, zone: &Zone) -> JobLine<'static> {
     JobLine {
         last_status: last.map(|run| Cow::Borrowed(run.status.as_str())),
         last_at: last.and_then(last_at).map(|at| Cow::Owned(zone.format_exact(at))),
@@ -113,7 +113,7 @@ fn last_line(last: Option<&RunRow>, zone: &Zone) -> JobLine<'static> {
     }
 }
 
-fn last_at(run: &RunRow) -> Option<Timestamp> {
+fn last_at(run: Standing) -> Option<Timestamp> {
     run.finished_at.or(run.started_at).or(run.fire_time)
 }
 
