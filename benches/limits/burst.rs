@@ -16,7 +16,7 @@ use rustix::time::Timespec;
 
 use crate::claims::Bare;
 use crate::daemon::{Place, Running};
-use crate::measure::{in_turn_cold, median};
+use crate::measure::{self, in_turn_cold};
 use crate::program::Program;
 use crate::starts::{bare_start, collect};
 use crate::table::{self, Unit};
@@ -27,6 +27,12 @@ const AHEAD: Duration = Duration::from_secs(2);
 
 /// How many starts the limit makes durable in one commit.
 pub(crate) const GROUP: u64 = 100;
+
+/// The bytes that each program writes down.
+pub(crate) const STAMP: u64 = 8;
+
+/// What the CPU time of both sides is called.
+pub(crate) const CPU_OF_A_RUN: &str = "  its own CPU time for each run, start to end";
 
 /// How long the last start may take.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -54,8 +60,9 @@ pub(crate) fn section(form: Form) -> Outcome<()> {
         let compared = in_turn_cold(form.pick(3, 11), || bench.daemon(), || other.limit())?;
         let way = if shell { "through sh -c" } else { "argv" };
         table::row(&format!("{count} jobs, {way}"), Unit::Time, compared);
-        let cpu = median(bench.cpu.iter().copied()) / count as f64;
-        table::fact("  the daemon's CPU time for each run, start to end", &format!("{:.3} ms", cpu * 1e3));
+        let each = |cpu: &f64| cpu / count as f64;
+        let cpu: Vec<(f64, f64)> = bench.cpu.iter().map(each).zip(other.cpu.iter().map(each)).collect();
+        table::row(CPU_OF_A_RUN, Unit::Time, measure::compared(&cpu));
     }
     Ok(())
 }
@@ -66,7 +73,7 @@ struct Bench<'a> {
     program: &'a Program,
     root: &'a Path,
     rounds: u32,
-    /// Seconds of CPU that the daemon took for each burst.
+    /// Seconds of CPU that each burst took, the programs that were started left out.
     cpu: Vec<f64>,
 }
 
@@ -105,9 +112,9 @@ impl Bench<'_> {
         let mut command = child::command("burst");
         command.args([count.to_string(), due.as_nanos().to_string(), shell.to_string()]);
         command.args([&self.program.path, &stamps, &room]);
-        let mut limit = Running(command.stdin(Stdio::null()).spawn()?);
+        let mut limit = Running(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?);
         let last = wait_for(&stamps, count, due, || limit.is_alive())?;
-        limit.0.wait()?;
+        self.cpu.push(limit.last_word()?);
         Ok(last)
     }
 
@@ -145,9 +152,9 @@ pub(crate) fn sleep_until(at: Duration) -> Outcome<()> {
 fn wait_for(stamps: &Path, count: u64, due: Duration, mut alive: impl FnMut() -> bool) -> Outcome<f64> {
     sleep_until(due)?;
     let (start, mut rest) = (std::time::Instant::now(), false);
-    while fs::metadata(stamps)?.len() < count * 8 {
+    while fs::metadata(stamps)?.len() < count * STAMP {
         if rest || start.elapsed() > PATIENCE {
-            let started = fs::metadata(stamps)?.len() / 8;
+            let started = fs::metadata(stamps)?.len() / STAMP;
             return Err(format!("{started} of {count} jobs have started").into());
         }
         // Who has ended may have left its last jobs behind: they get one more moment.
@@ -185,5 +192,6 @@ pub(crate) fn limit(words: &[&str]) -> Outcome<()> {
         }
     }
     while collect(0) {}
+    println!("{}", child::own_cpu());
     Ok(())
 }

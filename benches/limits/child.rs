@@ -28,6 +28,13 @@ pub(crate) fn ask<T: FromStr<Err: std::error::Error + 'static>>(work: &str, path
     Ok(String::from_utf8(output.stdout)?.trim().parse()?)
 }
 
+/// Returns the CPU time that this process has taken itself, seconds.
+pub(crate) fn own_cpu() -> f64 {
+    let taken = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    // Seconds and nanoseconds stay far below 2^53.
+    taken.tv_sec as f64 + taken.tv_nsec as f64 / 1e9
+}
+
 /// Does the work of such a process; `None` in the one that measures.
 pub(crate) fn run(arguments: &[String]) -> Option<Outcome<()>> {
     let (mark, rest) = arguments.split_first()?;

@@ -1,5 +1,6 @@
 //! Commands from a cold process: what a person or a script waits for.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::claims::Bare;
@@ -12,13 +13,15 @@ use crate::{Form, Outcome, child};
 /// How many processes make up one side of a round.
 const BATCH: usize = 10;
 
+/// A job that may always be started once more.
+const BRIEF: &str = "[jobs.brief]\nevery = '1w'\ncommand = ['true']\nmax_instances = 1000\n";
+
 /// Prints the section.
 pub(crate) fn section(form: Form) -> Outcome<()> {
     let limit = "a process of the same build whose main does nothing; for run-now a durable commit besides";
     table::section("Commands with 1,000 jobs, from the start of the process to its end", limit);
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    let brief = "[jobs.brief]\nevery = '1w'\ncommand = ['true']\nmax_instances = 1000\n";
-    let place = Place::new(directory.path().join("place"), &(job_file(1_000) + brief))?;
+    let place = Place::new(directory.path().join("place"), &(job_file(1_000) + BRIEF))?;
     let alone: [&[&str]; 4] = [&["--version"], &["explain", "*/5 * * * *"], &["list"], &["check"]];
     for words in alone {
         row(form, &format!("jobctl {}, no daemon", words.join(" ")), || place.command(words))?;
@@ -49,6 +52,31 @@ pub(crate) fn section(form: Form) -> Outcome<()> {
         },
     )?;
     table::row("jobctl run-now customer-000007", Unit::Time, compared);
+    grown(form, directory.path(), &place)?;
+    daemon.stop()
+}
+
+/// Compares commands that are about little with the same where there are a hundred times as many jobs.
+fn grown(form: Form, directory: &Path, few: &Place) -> Outcome<()> {
+    table::section("The same with 100,000 jobs", "with 1,000 jobs");
+    let many = Place::new(directory.join("many"), &(job_file(100_000) + BRIEF))?;
+    let daemon = many.daemon()?;
+    let about_little: [&[&str]; 6] = [
+        &["status"],
+        &["show", "customer-000007"],
+        &["history"],
+        &["why", "customer-000007"],
+        &["run-now", "brief"],
+        &["add", "added", "--replace", "--every", "1w", "--", "true"],
+    ];
+    for words in about_little {
+        let compared = in_turn(
+            form.pick(5, 31),
+            || batch(|| many.command(words), || Ok(())),
+            || batch(|| few.command(words), || Ok(())),
+        )?;
+        table::row(&format!("jobctl {}", words.join(" ")), Unit::Time, compared);
+    }
     daemon.stop()
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::Read as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -113,6 +114,14 @@ impl Running {
     /// Returns the bytes that are resident.
     pub(crate) fn resident(&self) -> Outcome<f64> {
         Ok(figure(&self.proc("status"), "VmRSS:")? * 1024.0)
+    }
+
+    /// Waits for the end of a process that prints one figure, and returns that.
+    pub(crate) fn last_word(&mut self) -> Outcome<f64> {
+        let mut text = String::new();
+        self.0.stdout.take().ok_or("nobody listens to the process")?.read_to_string(&mut text)?;
+        self.0.wait()?;
+        Ok(text.trim().parse()?)
     }
 
     /// Ends it in order.

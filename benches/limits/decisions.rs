@@ -170,8 +170,6 @@ fn job(number: usize, firing: Firing) -> Outcome<Job> {
         policy: Arc::default(),
         execution: Arc::default(),
         about: Arc::default(),
-        enabled: true,
-        paused: false,
     })
 }
 

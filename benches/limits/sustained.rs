@@ -11,10 +11,10 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 
-use crate::burst::{GROUP, sleep_until};
+use crate::burst::{CPU_OF_A_RUN, GROUP, STAMP, sleep_until};
 use crate::claims::Bare;
 use crate::daemon::{Place, Running};
-use crate::measure::{compared, median};
+use crate::measure::compared;
 use crate::program::Program;
 use crate::starts::{bare_start, collect};
 use crate::table::{self, Unit};
@@ -36,15 +36,14 @@ pub(crate) fn section(form: Form) -> Outcome<()> {
         let bench =
             Bench { program: &program, room: directory.path().join(format!("round-{round}")), window };
         fs::create_dir(&bench.room)?;
-        let limit = bench.limit()?;
+        let (limit, least) = bench.limit()?;
         let (ours, burnt) = bench.daemon(limit)?;
         let seconds = window.as_secs_f64();
         pairs.push((seconds / ours as f64, seconds / limit as f64));
-        cpu.push(burnt / ours as f64);
+        cpu.push((burnt / ours as f64, least));
     }
     table::row("runs with starts, ends and history", Unit::PerSecond, compared(&pairs));
-    let cpu = median(cpu.into_iter());
-    table::fact("  the daemon's CPU time for each run, start to end", &format!("{:.3} ms", cpu * 1e3));
+    table::row(CPU_OF_A_RUN, Unit::Time, compared(&cpu));
     Ok(())
 }
 
@@ -56,16 +55,18 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Returns how many programs the limit has started within the window.
-    fn limit(&self) -> Outcome<u64> {
+    /// Returns how many programs the limit has started within the window, and the seconds of CPU that it took for
+    /// each of all it has started.
+    fn limit(&self) -> Outcome<(u64, f64)> {
         let stamps = self.room.join("limit-stamps");
         let from = next_second();
         let mut command = child::command("sustained");
         command.args([from.as_nanos().to_string(), (from + WARM + self.window).as_nanos().to_string()]);
         command.args([&self.program.path, &stamps, &self.room]);
-        let mut limit = Running(command.stdin(Stdio::null()).spawn()?);
-        limit.0.wait()?;
-        self.count(&stamps, from + WARM)
+        let mut limit = Running(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?);
+        let cpu = limit.last_word()?;
+        let all = fs::metadata(&stamps)?.len() / STAMP;
+        Ok((self.count(&stamps, from + WARM)?, cpu / all as f64))
     }
 
     /// Returns how many programs the daemon has started within the window, where as many are due as the limit has
@@ -137,5 +138,6 @@ pub(crate) fn limit(words: &[&str]) -> Outcome<()> {
         }
     }
     while collect(0) {}
+    println!("{}", child::own_cpu());
     Ok(())
 }

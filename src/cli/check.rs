@@ -135,7 +135,8 @@ fn headers(jobs: &[Arc<Job>]) -> BTreeMap<(&Path, usize), &str> {
     let mut headers = BTreeMap::new();
     for job in jobs {
         if let Origin::File { path, line } = &job.origin {
-            headers.insert((&**path, usize::try_from(*line).unwrap_or(usize::MAX)), job.name.as_str());
+            let file: &Path = path;
+            headers.insert((file, usize::try_from(*line).unwrap_or(usize::MAX)), job.name.as_str());
         }
     }
     headers

@@ -17,6 +17,7 @@ use crate::protocol::selector::Selector;
 use crate::protocol::views::{ChangeView, EventView, JobLine, JobView, NextView, RunView, StatusView};
 use crate::protocol::{filter, reply};
 
+use offline::unread;
 pub(crate) use offline::{Offline, added_names, logs_dir, nothing, unopened};
 
 /// Where answers come from.
@@ -137,8 +138,9 @@ impl Source {
             Source::Files(files) => {
                 let mut jobs = files.list(&Selector::named(name), context)?;
                 let job = jobs.pop().ok_or_else(|| service(&filter::no_such_job(name, []), context))?;
-                let toml = files.catalogue.definition(name).map_err(|error| CliError::failed(&error))?;
-                Ok(reply::Shown { job, toml: toml.unwrap_or_default() })
+                let place = files.catalogue.place(name);
+                let toml = answers::definition(name, &place, files.reader.as_ref());
+                Ok(reply::Shown { job, toml: toml.map_err(|error| service(&error, context))? })
             }
         }
     }
@@ -170,8 +172,10 @@ impl Source {
                 let request = Request::History(request::History { selector });
                 call::<reply::Runs>(client, &request, context).map(|reply| reply.runs)
             }
-            Source::Files(files) => files
-                .answer(context, Vec::new, |pictures, reader| answers::history(&selector, pictures, reader)),
+            Source::Files(files) => files.answer(context, Vec::new, |pictures, reader| {
+                let rows = answers::history(&selector, pictures, reader)?;
+                answers::run_views(&rows, pictures, reader)
+            }),
         }
     }
 
@@ -186,7 +190,8 @@ impl Source {
                 call::<reply::OneRun>(client, &request, context).map(|reply| reply.run)
             }
             Source::Files(files) => match &files.reader {
-                Some(reader) => answers::run(RunId(run_id), &files.pictures(), reader)
+                Some(reader) => answers::run(RunId(run_id), reader)
+                    .and_then(|row| answers::run_view_of(&row, &files.pictures(), reader))
                     .map_err(|error| service(&error, context)),
                 None => Err(service(&ServiceError::NoSuchRun { run_id }, context)),
             },
@@ -259,7 +264,9 @@ impl Source {
                 for name in names {
                     files.known(name).map_err(|error| service(&error, context))?;
                 }
-                files.catalogue.export(names).map_err(|error| CliError::failed(&error))
+                let added = files.definitions().map_err(unread)?;
+                answers::export(names, &files.catalogue.sources(), &added)
+                    .map_err(|error| CliError::failed(&error))
             }
         }
     }

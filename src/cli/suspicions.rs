@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::instant::Timestamp;
@@ -68,8 +69,8 @@ impl<'a> Texts<'a> {
 
 /// Makes a warning that stands at a job's header.
 fn at_job(job: &Job, texts: &Texts<'_>, message: String, hint: String) -> Diagnostic {
-    let (file, line) = match &job.origin {
-        Origin::File { path, line } => (path.clone(), usize::try_from(*line).unwrap_or(1)),
+    let (file, line): (Arc<Path>, usize) = match &job.origin {
+        Origin::File { path, line } => (path.as_path().into(), usize::try_from(*line).unwrap_or(1)),
         Origin::Added => (Path::new(job.name.as_str()).into(), 1),
     };
     let source_line = texts.line(&file, line).into_owned();
@@ -141,7 +142,7 @@ fn commands(work: &Work) -> Vec<&Command> {
     }
     match work {
         Work::Command(command) => vec![command],
-        Work::Steps(steps) | Work::Parallel { steps, .. } => steps.iter().flat_map(of_step).collect(),
+        Work::Steps(_) | Work::Parallel(_) => work.steps().iter().flat_map(of_step).collect(),
     }
 }
 
@@ -207,7 +208,7 @@ fn crowds(set: &JobSet, texts: &Texts<'_>, crowd: u32, now: Timestamp) -> Vec<Di
     for job in &set.jobs {
         let Firing::Clock(schedule) = &job.firing else { continue };
         // Jitter and pools are what spreads a crowd; these jobs have taken care.
-        if !job.enabled || !schedule.jitter.is_zero() || job.policy.pool.is_some() {
+        if !job.policy.enabled || !schedule.jitter.is_zero() || job.policy.pool.is_some() {
             continue;
         }
         let mut after = now;

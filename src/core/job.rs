@@ -1,8 +1,8 @@
 //! A job and its policies as values: what the job file means once every text in it is understood.
 //!
 //! Owns the vocabulary of definitions. It must not know TOML, rows, wire views or processes. The parts that
-//! most jobs share ([`Policy`], [`Execution`]) are behind `Arc` and interned by the job file's resolver, so
-//! that a hundred thousand jobs cost little more than their names and triggers.
+//! most jobs share ([`Policy`], [`Execution`], the schedule) are behind `Arc` and interned by the job file's
+//! resolver, so that a hundred thousand jobs cost little more than their names and commands.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,10 +29,6 @@ pub struct Job {
     pub execution: Arc<Execution>,
     /// What people and tools say about the job.
     pub about: Arc<About>,
-    /// False: the job is kept and shown, but never due.
-    pub enabled: bool,
-    /// True: the job starts its life paused (a later resume is remembered and wins).
-    pub paused: bool,
 }
 
 /// Where a job's definition came from.
@@ -40,8 +36,8 @@ pub struct Job {
 pub enum Origin {
     /// Declared in a job file.
     File {
-        /// The file, as it was opened.
-        path: Arc<std::path::Path>,
+        /// The file, as it was opened. A thin pointer: each job has one.
+        path: Arc<PathBuf>,
         /// Line of the job's table header or key, from 1.
         line: u32,
     },
@@ -57,12 +53,27 @@ pub enum Work {
     /// `steps`: commands in order, up to the first failure.
     Steps(Box<[Step]>),
     /// `parallel`: commands all at once.
-    Parallel {
-        /// The commands.
-        steps: Box<[Step]>,
-        /// True: the first failure ends the others.
-        fail_fast: bool,
-    },
+    Parallel(Box<Parallel>),
+}
+
+/// Commands that run all at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parallel {
+    /// The commands.
+    pub steps: Box<[Step]>,
+    /// True: the first failure ends the others.
+    pub fail_fast: bool,
+}
+
+impl Work {
+    /// Returns the members of `steps` or `parallel`; a single command has none.
+    pub fn steps(&self) -> &[Step] {
+        match self {
+            Work::Command(_) => &[],
+            Work::Steps(steps) => steps,
+            Work::Parallel(parallel) => &parallel.steps,
+        }
+    }
 }
 
 /// A command as the job file gives it.
@@ -135,6 +146,10 @@ pub enum StepBody {
 /// The scheduling rules of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Policy {
+    /// False: the job is kept and shown, but never due.
+    pub enabled: bool,
+    /// True: the job starts its life paused (a later resume is remembered and wins).
+    pub paused: bool,
     /// Higher goes first among runs that wait.
     pub priority: i32,
     /// The pool whose workers the job's runs use.
@@ -176,6 +191,8 @@ impl Default for Policy {
     /// The documented defaults of docs/design.md section 3 and 4.
     fn default() -> Self {
         Policy {
+            enabled: true,
+            paused: false,
             priority: 0,
             pool: None,
             grace: Grace::UntilNext,
@@ -454,7 +471,14 @@ pub struct Pool {
 
 #[cfg(test)]
 mod tests {
-    use super::Words;
+    use super::{Job, Words};
+
+    #[test]
+    fn a_job_is_no_larger_than_it_has_to_be() {
+        // A hundred thousand of them are in memory at a time, each with the two counts of its `Arc`; what grows one
+        // here is better put into a part that jobs share, or behind a pointer that most do not have.
+        assert!(size_of::<Job>() <= 104, "{}", size_of::<Job>());
+    }
 
     #[test]
     fn words_come_back_as_they_were() {

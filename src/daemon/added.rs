@@ -1,139 +1,169 @@
-//! The jobs that were added on the socket: from their definitions to jobs, all of them at a time.
+//! The jobs that were added on the socket, by name, and where the text of each definition is.
 //!
-//! Owns the order in which definitions that name each other are read. It must not know where they are kept.
+//! Owns the rule which texts are held in memory: those that the store does not have yet, and those of broken jobs,
+//! which are tried again whenever something is added. Any other is in the store alone, for whoever asks to read it
+//! there. It must not know how definitions are checked.
 
-use std::collections::HashMap;
-use std::panic::resume_unwind;
+mod reading;
+
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::thread;
 
-use crate::core::civil::ZoneSource;
+pub(super) use reading::{Names, Read, dependencies, read_all};
+
 use crate::core::job::Job;
 use crate::core::name::Name;
-use crate::core::trigger::Firing;
-use crate::jobfile::{Diagnostic, Fragments, JobSet, Peers};
+use crate::jobfile::{Diagnostic, Peers};
 
-/// The job that a definition means, or what keeps it from being one.
-pub(super) type Read = Result<Arc<Job>, Box<[Diagnostic]>>;
+/// Every added job.
+#[derive(Default)]
+pub(super) struct Added {
+    jobs: BTreeSet<ByName>,
+    broken: BTreeMap<Name, Broken>,
+    /// The definitions that are not durable yet.
+    fresh: BTreeMap<Name, Fresh>,
+    /// The submissions that have them, in order; one that was replaced or removed since has a place here too.
+    submitted: VecDeque<(u64, Name)>,
+}
 
-/// So many definitions are worth a thread of their own.
-const WORTH_A_THREAD: usize = 2_000;
+/// A job whose definition does not load.
+struct Broken {
+    toml: Arc<str>,
+    errors: Box<[Diagnostic]>,
+}
 
-/// Reads definitions, which are in the order of their names, against a job set; the answers come in the same order.
-/// Many are read by several threads.
-pub(super) fn read_all(
-    definitions: &[(Name, String)],
-    set: &JobSet,
-    zones: &(dyn ZoneSource + Sync),
-    threads: usize,
-) -> Vec<Read> {
-    let mut others = Others { set, added: definitions, waits: HashMap::new() };
-    let threads = threads.min(definitions.len() / WORTH_A_THREAD).max(1);
-    let parts = definitions.chunks(definitions.len().div_ceil(threads).max(1));
-    let read_part = |part: &[(Name, String)]| -> Vec<Read> {
-        let mut fragments = Fragments::new(set, zones);
-        part.iter().map(|(name, toml)| read(&mut fragments, name, toml, &others)).collect()
-    };
-    let mut all: Vec<Read> = Vec::with_capacity(definitions.len());
-    if threads == 1 {
-        all.extend(parts.flat_map(read_part));
-    } else {
-        thread::scope(|scope| {
-            let readers: Vec<_> = parts.map(|part| scope.spawn(|| read_part(part))).collect();
-            for reader in readers {
-                all.extend(reader.join().unwrap_or_else(|panic| resume_unwind(panic)));
+/// A definition that is not durable yet.
+struct Fresh {
+    /// The submission that has it.
+    token: u64,
+    toml: Arc<str>,
+}
+
+impl Added {
+    /// Makes these definitions, which mean these jobs, all there are. What is not durable yet stays at hand, and a
+    /// job that is as it was stays the same one.
+    pub(super) fn set(&mut self, definitions: Vec<(Name, String)>, read: Vec<Read>) {
+        let mut broken = BTreeMap::new();
+        let jobs = definitions.into_iter().zip(read).filter_map(|((name, toml), job)| match job {
+            Ok(job) => Some(ByName(unless_same(self.job(name.as_str()), job))),
+            Err(errors) => {
+                broken.insert(name, Broken { toml: toml.into(), errors });
+                None
             }
         });
+        self.jobs = jobs.collect();
+        self.broken = broken;
     }
-    // Of jobs that wait for each other in a circle the last one is wrong: these few are read again, one by one.
-    let mut fragments = Fragments::new(set, zones);
-    for ((name, toml), job) in definitions.iter().zip(&mut all) {
-        let waits = job.as_ref().map(|job| dependencies(job)).unwrap_or_default();
-        if !waits.is_empty() {
-            *job = read(&mut fragments, name, toml, &others);
-            if job.is_ok() {
-                others.waits.insert(name.clone(), waits);
+
+    /// Takes in a job whose definition gets durable with a submission.
+    pub(super) fn put(&mut self, job: Arc<Job>, toml: String, token: u64) {
+        let name = job.name.clone();
+        self.submitted.push_back((token, name.clone()));
+        self.fresh.insert(name, Fresh { token, toml: toml.into() });
+        self.mend(job);
+    }
+
+    /// Takes in a job whose definition stays what it was.
+    pub(super) fn mend(&mut self, job: Arc<Job>) {
+        self.broken.remove(&job.name);
+        self.jobs.replace(ByName(job));
+    }
+
+    /// Takes out a job.
+    pub(super) fn remove(&mut self, name: &str) {
+        self.jobs.remove(name);
+        self.broken.remove(name);
+        self.fresh.remove(name);
+    }
+
+    /// Notes that every submission before this one is durable: the texts in them can be read in the store.
+    pub(super) fn durable_before(&mut self, token: u64) {
+        while let Some((submitted, name)) = self.submitted.pop_front_if(|(submitted, _)| *submitted < token) {
+            if self.fresh.get(&name).is_some_and(|fresh| fresh.token <= submitted) {
+                self.fresh.remove(&name);
             }
         }
     }
-    all
-}
 
-fn read(fragments: &mut Fragments<'_>, name: &Name, toml: &str, others: &Others<'_>) -> Read {
-    let read = fragments.read(toml, name, others);
-    read.map(|fragment| fragment.job).map_err(Vec::into_boxed_slice)
-}
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.jobs.contains(name) || self.broken.contains_key(name)
+    }
 
-/// Returns the jobs whose ends a job waits for.
-pub(super) fn dependencies(job: &Job) -> Vec<Name> {
-    match &job.firing {
-        Firing::After(dependencies) => dependencies.iter().map(|dependency| dependency.job.clone()).collect(),
-        Firing::Clock(_) | Firing::Startup | Firing::Shutdown => Vec::new(),
+    /// Returns the jobs that load, by name.
+    pub(super) fn jobs(&self) -> impl Iterator<Item = &Arc<Job>> {
+        self.jobs.iter().map(|ByName(job)| job)
+    }
+
+    /// Returns a job that loads.
+    pub(super) fn job(&self, name: &str) -> Option<&Arc<Job>> {
+        self.jobs.get(name).map(|ByName(job)| job)
+    }
+
+    /// Returns the jobs that do not load, by name, and why.
+    pub(super) fn broken(&self) -> impl Iterator<Item = (&Name, &[Diagnostic])> {
+        self.broken.iter().map(|(name, broken)| (name, &*broken.errors))
+    }
+
+    /// Returns what is wrong with a job that does not load.
+    pub(super) fn errors(&self, name: &str) -> Option<&[Diagnostic]> {
+        self.broken.get(name).map(|broken| &*broken.errors)
+    }
+
+    /// Returns the names of all, in no order.
+    pub(super) fn all_names(&self) -> impl Iterator<Item = &Name> {
+        self.jobs().map(|job| &job.name).chain(self.broken.keys())
+    }
+
+    /// Returns the text of a definition where it is at hand; otherwise the store has it.
+    pub(super) fn text(&self, name: &str) -> Option<&Arc<str>> {
+        let fresh = self.fresh.get(name).map(|fresh| &fresh.toml);
+        fresh.or_else(|| self.broken.get(name).map(|broken| &broken.toml))
     }
 }
 
-/// The names of definitions, in order: what a job file may name beside its own jobs.
-pub(super) struct Names<'a>(pub(super) &'a [(Name, String)]);
-
-impl Peers for Names<'_> {
+impl Peers for Added {
     fn waits_for(&self, job: &str) -> Option<Vec<Name>> {
-        let found = self.0.binary_search_by(|(name, _)| name.as_str().cmp(job));
-        found.is_ok().then(Vec::new)
+        let loaded = self.job(job).map(|job| dependencies(job));
+        loaded.or_else(|| self.broken.contains_key(job).then(Vec::new))
     }
 
     fn names(&self) -> Vec<Name> {
-        self.0.iter().map(|(name, _)| name.clone()).collect()
+        self.all_names().cloned().collect()
     }
 }
 
-/// Every job that a definition may name: those of the set, and the added ones, of which those count that were read.
-struct Others<'a> {
-    set: &'a JobSet,
-    added: &'a [(Name, String)],
-    /// What added jobs wait for, where they do.
-    waits: HashMap<Name, Vec<Name>>,
+/// Returns the new job, or the old one where they are alike: others hold it too, and one copy is enough.
+pub(super) fn unless_same(old: Option<&Arc<Job>>, new: Arc<Job>) -> Arc<Job> {
+    old.filter(|old| **old == new).cloned().unwrap_or(new)
 }
 
-impl Peers for Others<'_> {
-    fn waits_for(&self, job: &str) -> Option<Vec<Name>> {
-        if let Some(waits) = self.waits.get(job) {
-            return Some(waits.clone());
-        }
-        match self.set.find(job) {
-            Some(job) => Some(dependencies(job)),
-            None => Names(self.added).waits_for(job),
-        }
-    }
+/// A job in the order of names, which it has itself.
+struct ByName(Arc<Job>);
 
-    fn names(&self) -> Vec<Name> {
-        let set = self.set.jobs.iter().map(|job| job.name.clone());
-        set.chain(Names(self.added).names()).collect()
+impl Borrow<str> for ByName {
+    fn borrow(&self) -> &str {
+        self.0.name.as_str()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{WORTH_A_THREAD, read_all};
-    use crate::core::civil::Embedded;
-    use crate::core::name::Name;
-    use crate::jobfile::JobSet;
-
-    #[test]
-    fn many_threads_read_what_one_reads() {
-        let set = JobSet::empty(&Embedded);
-        // Every other job waits for the next one. One of these waits for it in turn, and one for nobody there is.
-        let count = 2 * WORTH_A_THREAD;
-        let definition = |number: usize| {
-            let waits = format!("after = 'j{:05}'", (number + 1) % count);
-            let firing = if number.is_multiple_of(2) { waits } else { "every = '1h'".to_owned() };
-            (Name::new(&format!("j{number:05}")).unwrap(), format!("command = 'true'\n{firing}\n"))
-        };
-        let mut definitions: Vec<(Name, String)> = (0..count).map(definition).collect();
-        definitions[1].1 = "command = 'true'\nafter = 'j00000'\n".to_owned();
-        definitions[9].1 = "command = 'true'\nafter = 'nobody'\n".to_owned();
-        let one = read_all(&definitions, &set, &Embedded, 1);
-        let wrong: Vec<usize> = (0..count).filter(|number| one[*number].is_err()).collect();
-        assert_eq!(wrong, [1, 9]);
-        assert_eq!(read_all(&definitions, &set, &Embedded, 2), one);
+impl Ord for ByName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.name.as_str().cmp(other.0.name.as_str())
     }
 }
+
+impl PartialOrd for ByName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for ByName {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for ByName {}

@@ -3,6 +3,8 @@
 //! The daemon asks on the thread that reads the store, commands that read without a daemon ask in their own
 //! process: both get the same answer. Nothing here changes anything or runs anything.
 
+mod definitions;
+
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -25,6 +27,8 @@ use crate::protocol::views::{ChangeView, EventView, NextView, RunView};
 use crate::protocol::{filter, pattern, reply, request};
 use crate::store::{EventFilter, HistoryFilter, QueryError, Reader, RunRow};
 
+pub use definitions::{definition, export};
+
 /// How many fire times `next` shows where nobody says.
 const NEXT_DEFAULT: u32 = 10;
 /// How many fire times `next` shows at most.
@@ -37,12 +41,16 @@ const AROUND: usize = 20;
 const BEFORE: Duration = Duration::from_secs(3_600);
 
 /// Says whether there is a job of this name, broken ones included.
+pub fn is_known(name: &str, scheduler: &Scheduler, catalogue: &Catalogue) -> bool {
+    scheduler.knows(name) || catalogue.errors_of(name).is_some()
+}
+
+/// Asserts that there is a job of this name, broken ones included.
 ///
 /// # Errors
-/// There is none; the error has the nearest name.
+/// There is none; the error has the nearest name, which takes a look at every other.
 pub fn known(name: &str, scheduler: &Scheduler, catalogue: &Catalogue) -> Result<(), ServiceError> {
-    let broken = || catalogue.broken().any(|(broken, _)| broken.as_str() == name);
-    if scheduler.job(name).is_some() || broken() {
+    if is_known(name, scheduler, catalogue) {
         return Ok(());
     }
     let names: Vec<String> = scheduler.jobs().map(|job| job.job.name.to_string()).collect();
@@ -50,9 +58,8 @@ pub fn known(name: &str, scheduler: &Scheduler, catalogue: &Catalogue) -> Result
 }
 
 fn not_loaded(name: &str, catalogue: &Catalogue) -> ServiceError {
-    let broken = catalogue.broken().find(|(broken, _)| broken.as_str() == name);
-    let found = broken.map(|(_, found)| found.iter().map(diagnostic_view).collect()).unwrap_or_default();
-    ServiceError::InvalidDefinition { diagnostics: found }
+    let found = catalogue.errors_of(name).unwrap_or_default();
+    ServiceError::InvalidDefinition { diagnostics: found.iter().map(diagnostic_view).collect() }
 }
 
 /// Computes the coming fire times of a job.
@@ -89,7 +96,7 @@ pub fn history(
     selector: &Selector,
     pictures: &Pictures,
     reader: &Reader,
-) -> Result<Vec<RunView>, ServiceError> {
+) -> Result<Vec<RunRow>, ServiceError> {
     let jobs = match jobs_of(selector, pictures, reader)? {
         Some(jobs) if jobs.is_empty() => return Ok(Vec::new()),
         Some(jobs) => jobs,
@@ -103,18 +110,37 @@ pub fn history(
         before: None,
         limit: Some(rows(selector.limit)),
     };
-    let found = reader.history(&filter).map_err(internal)?;
-    let zones = pictures.zones();
-    found.iter().map(|row| with_steps(row, &zones, pictures, reader)).collect()
+    reader.history(&filter).map_err(internal)
 }
 
 /// Reads one row.
 ///
 /// # Errors
 /// There is none of this number, or the store cannot be read.
-pub fn run(run: RunId, pictures: &Pictures, reader: &Reader) -> Result<RunView, ServiceError> {
-    let row = reader.run(run).map_err(internal)?.ok_or(ServiceError::NoSuchRun { run_id: run.0 })?;
-    with_steps(&row, &pictures.zones(), pictures, reader)
+pub fn run(run: RunId, reader: &Reader) -> Result<RunRow, ServiceError> {
+    reader.run(run).map_err(internal)?.ok_or(ServiceError::NoSuchRun { run_id: run.0 })
+}
+
+/// Shows rows with their steps, each in the zone of its job; that of a job which is not in the picture is the
+/// daemon's.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn run_views(
+    rows: &[RunRow],
+    pictures: &Pictures,
+    reader: &Reader,
+) -> Result<Vec<RunView>, ServiceError> {
+    let zones = pictures.zones();
+    rows.iter().map(|row| with_steps(row, &zones, pictures, reader)).collect()
+}
+
+/// Shows one row in the same way.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn run_view_of(row: &RunRow, pictures: &Pictures, reader: &Reader) -> Result<RunView, ServiceError> {
+    with_steps(row, &pictures.zones(), pictures, reader)
 }
 
 fn with_steps(
@@ -254,15 +280,14 @@ pub fn ledger(
     let zones = pictures.zones();
     let zone = zones.get(&name).unwrap_or(pictures.zone());
     let rows = rows_around(&name, at, reader).map_err(internal)?;
-    let runs: Result<Vec<RunView>, ServiceError> =
-        rows.iter().map(|row| with_steps(row, &zones, pictures, reader)).collect();
+    let runs = run_views(&rows, pictures, reader)?;
     let changes = reader.revisions(Some(&name), AROUND).map_err(internal)?;
     Ok(reply::Ledger {
         job,
         at: zone.format_exact(at),
         last_fire_time: last.map(|at| zone.format_exact(at)),
         next_fire_time: next.map(|at| zone.format_exact(at)),
-        runs: runs?,
+        runs,
         events: events_around(&name, at, zone, reader)?,
         changes: changes.iter().rev().map(|row| change_view(row, zone)).collect(),
     })

@@ -1,9 +1,10 @@
 //! The catalogue: every definition there is, from the job file and from the store, and what it means.
 //!
-//! Owns the texts, and the rule that a bad text never replaces a good set. Used by the daemon and by commands
-//! that read without one, so that both see the same jobs. It must not know runs.
+//! Owns the rule that a bad text never replaces a good set, and knows where each text is: those of added jobs are
+//! in the store, and are handed in when they are wanted. Used by the daemon and by commands that read without one,
+//! so that both see the same jobs. It must not know runs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,10 +13,9 @@ use crate::core::civil::{Zone, ZoneSource};
 use crate::core::job::{Job, Origin};
 use crate::core::name::Name;
 use crate::core::scheduler::Settings;
-use crate::jobfile::write::{self, WriteError};
 use crate::jobfile::{self, Diagnostic, Fragment, JobSet, Peers, ReadError, Sources};
 
-use super::added::{self, Read, dependencies};
+use super::added::{Added, Names, dependencies, read_all, unless_same};
 
 /// Everything that defines jobs.
 pub struct Catalogue {
@@ -23,22 +23,24 @@ pub struct Catalogue {
     /// True: the job file must exist, because somebody named it.
     required: bool,
     zones: Arc<dyn ZoneSource + Send + Sync>,
-    sources: Sources,
+    sources: Arc<Sources>,
     set: JobSet,
-    added: BTreeMap<Name, Added>,
+    added: Added,
     /// What is wrong with the job file as it is on disk, when an older set is kept.
     errors: Vec<Diagnostic>,
     /// Stands for the text that was read last, good or bad.
     read: u64,
 }
 
-/// A job that was added on the socket.
+/// Where the text of a job's definition is.
 #[derive(Clone, Debug)]
-pub struct Added {
-    /// Its definition, the body of a `[jobs.NAME]` table.
-    pub toml: Box<str>,
-    /// The job, or what keeps the definition from being one.
-    pub job: Read,
+pub enum Place {
+    /// In these files, declared at this place of them.
+    Files(Arc<Sources>, Option<(Arc<Path>, u32)>),
+    /// Here: the store does not have it yet, or it does not load.
+    AtHand(Arc<str>),
+    /// In the store, for as long as the job is this one.
+    Store(Arc<Job>),
 }
 
 /// Why there is no catalogue.
@@ -53,7 +55,8 @@ pub enum CatalogueError {
 }
 
 impl Catalogue {
-    /// Reads the job file and takes in the added jobs. An added job that does not load is kept as broken.
+    /// Reads the job file and takes in the added jobs, whose definitions are those the store has. An added job that
+    /// does not load is kept as broken.
     ///
     /// # Errors
     /// The job file cannot be read (it may be absent unless it is `required`), or is not in order.
@@ -68,48 +71,53 @@ impl Catalogue {
             config: config.to_owned(),
             required,
             zones,
-            sources: Sources::default(),
+            sources: Arc::default(),
             set,
-            added: BTreeMap::new(),
+            added: Added::default(),
             errors: Vec::new(),
             read: 0,
         };
         definitions.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        let (sources, set) = catalogue.read(&added::Names(&definitions))?;
-        catalogue.sources = sources;
-        catalogue.set = set;
+        let sources = catalogue.read()?;
+        catalogue.set = catalogue.load(&sources, &Names(&definitions))?;
+        catalogue.sources = Arc::new(sources);
         catalogue.take_in(definitions);
         Ok(catalogue)
     }
 
     /// Reads the job file again, and with it what the tz database says by now; on any error the set in force stays,
-    /// and the errors are remembered.
+    /// and the errors are remembered. `definitions` are those of all added jobs, in the order of their names.
     ///
     /// # Errors
     /// As for [`Catalogue::open`].
-    pub fn reload(&mut self, zones: Arc<dyn ZoneSource + Send + Sync>) -> Result<(), CatalogueError> {
+    pub fn reload(
+        &mut self,
+        zones: Arc<dyn ZoneSource + Send + Sync>,
+        definitions: Vec<(Name, String)>,
+    ) -> Result<(), CatalogueError> {
         let earlier = std::mem::replace(&mut self.zones, zones);
-        let reloaded = self.reload_in_these_zones();
+        let reloaded = self.reload_in_these_zones(definitions);
         if reloaded.is_err() {
             self.zones = earlier;
         }
         reloaded
     }
 
-    fn reload_in_these_zones(&mut self) -> Result<(), CatalogueError> {
-        let peers = self.added_peers();
-        let read = self.read(&peers).and_then(|(sources, set)| {
-            let homeless = self.without_their_pool(&set);
+    fn reload_in_these_zones(&mut self, definitions: Vec<(Name, String)>) -> Result<(), CatalogueError> {
+        let read = self.read().and_then(|sources| {
+            let set = self.load(&sources, &self.added)?;
+            let homeless = self.without_their_pool(&definitions, &set);
             if homeless.is_empty() { Ok((sources, set)) } else { Err(CatalogueError::Invalid(homeless)) }
         });
         match read {
-            Ok((sources, set)) => {
-                self.sources = sources;
+            Ok((sources, mut set)) => {
+                for job in &mut set.jobs {
+                    *job = unless_same(self.set.find(job.name.as_str()), Arc::clone(job));
+                }
+                self.sources = Arc::new(sources);
                 self.set = set;
                 self.errors.clear();
-                let definitions =
-                    self.added.iter().map(|(name, added)| (name.clone(), added.toml.to_string()));
-                self.take_in(definitions.collect());
+                self.take_in(definitions);
                 Ok(())
             }
             Err(error) => {
@@ -134,34 +142,34 @@ impl Catalogue {
         }
     }
 
-    fn read(&mut self, added: &dyn Peers) -> Result<(Sources, JobSet), CatalogueError> {
+    fn read(&mut self) -> Result<Sources, CatalogueError> {
         let sources = self.sources_on_disk()?;
         self.read = fingerprint(&sources);
-        let set = jobfile::load(&sources, self.zones.as_ref(), added).map_err(CatalogueError::Invalid)?;
-        Ok((sources, set))
+        Ok(sources)
+    }
+
+    fn load(&self, sources: &Sources, added: &dyn Peers) -> Result<JobSet, CatalogueError> {
+        jobfile::load(sources, self.zones.as_ref(), added).map_err(CatalogueError::Invalid)
     }
 
     /// Says what is wrong with added jobs that would lose their pool to a new set: a pool in use is not removed.
-    fn without_their_pool(&self, set: &JobSet) -> Vec<Diagnostic> {
-        let mut peers = self.added_peers();
-        peers.extend(set.jobs.iter().map(|job| (job.name.clone(), dependencies(job))));
-        let loses = |added: &&Added| {
-            let pool = added.job.as_ref().ok().and_then(|job| job.policy.pool.as_ref());
+    fn without_their_pool(&self, definitions: &[(Name, String)], set: &JobSet) -> Vec<Diagnostic> {
+        let peers = Everyone { set, added: &self.added, coming: &BTreeSet::new() };
+        let loses = |name: &Name| {
+            let pool = self.added.job(name.as_str()).and_then(|job| job.policy.pool.as_ref());
             pool.is_some_and(|name| set.pools.iter().all(|pool| pool.name != *name))
         };
-        let homeless = self.added.iter().filter(|(_, added)| loses(added));
-        let wrong = homeless.filter_map(|(name, added)| {
-            jobfile::fragment(&added.toml, name, set, self.zones.as_ref(), &peers).err()
-        });
+        let homeless = definitions.iter().filter(|(name, _)| loses(name));
+        let wrong = homeless
+            .filter_map(|(name, toml)| jobfile::fragment(toml, name, set, self.zones.as_ref(), &peers).err());
         wrong.flatten().collect()
     }
 
     /// Loads added jobs, which are in the order of their names, against the set.
     fn take_in(&mut self, definitions: Vec<(Name, String)>) {
         let threads = usize::try_from(processors()).unwrap_or(1);
-        let read = added::read_all(&definitions, &self.set, self.zones.as_ref(), threads);
-        let taken = definitions.into_iter().zip(read);
-        self.added = taken.map(|((name, toml), job)| (name, Added { toml: toml.into(), job })).collect();
+        let read = read_all(&definitions, &self.set, self.zones.as_ref(), threads);
+        self.added.set(definitions, read);
     }
 
     /// Checks the definition of one job to be added or replaced.
@@ -169,105 +177,98 @@ impl Catalogue {
     /// # Errors
     /// All that is wrong with it.
     pub fn check(&self, name: &Name, toml: &str) -> Result<Fragment, Vec<Diagnostic>> {
-        self.check_with(name, toml, &[])
+        self.check_with(name, toml, &BTreeSet::new())
     }
 
     /// Checks the definition of one job that comes together with others.
     ///
     /// # Errors
     /// All that is wrong with it.
-    pub fn check_with(&self, name: &Name, toml: &str, others: &[Name]) -> Result<Fragment, Vec<Diagnostic>> {
-        let mut peers: HashMap<Name, Vec<Name>> =
-            others.iter().map(|name| (name.clone(), Vec::new())).collect();
-        peers.extend(self.added_peers());
-        peers.extend(self.set.jobs.iter().map(|job| (job.name.clone(), dependencies(job))));
+    pub fn check_with(
+        &self,
+        name: &Name,
+        toml: &str,
+        others: &BTreeSet<Name>,
+    ) -> Result<Fragment, Vec<Diagnostic>> {
+        let peers = Everyone { set: &self.set, added: &self.added, coming: others };
         jobfile::fragment(toml, name, &self.set, self.zones.as_ref(), &peers)
     }
 
-    /// Takes in a definition that has been checked.
-    pub fn put(&mut self, job: Arc<Job>, toml: String) {
-        self.added.insert(job.name.clone(), Added { toml: toml.into(), job: Ok(job) });
+    /// Takes in a definition that has been checked, and keeps its text until the submission that has it is durable.
+    pub fn put(&mut self, job: Arc<Job>, toml: String, token: u64) {
+        self.added.put(job, toml, token);
+    }
+
+    /// Notes that every submission before this one is durable.
+    pub fn durable_before(&mut self, token: u64) {
+        self.added.durable_before(token);
     }
 
     /// Takes in the added jobs that did not load, if they do by now: what they lacked may have been added. Says
     /// whether one does.
     pub fn heal(&mut self) -> bool {
-        let broken: Vec<(Name, String)> =
-            self.broken().map(|(name, _)| (name.clone(), self.added[name].toml.to_string())).collect();
+        let broken: Vec<Name> = self.added.broken().map(|(name, _)| name.clone()).collect();
         let mut healed = false;
-        for (name, toml) in broken {
-            if let Ok(fragment) = self.check(&name, &toml) {
-                self.put(fragment.job, toml);
+        for name in broken {
+            let Some(toml) = self.added.text(name.as_str()) else { continue };
+            if let Ok(fragment) = self.check(&name, toml) {
+                self.added.mend(fragment.job);
                 healed = true;
             }
         }
         healed
     }
 
-    /// Returns the jobs that are due when this one has ended.
-    pub fn needed_by(&self, name: &Name) -> Vec<Name> {
-        let jobs = self.jobs().into_iter();
-        jobs.filter(|job| dependencies(job).contains(name)).map(|job| job.name.clone()).collect()
-    }
-
-    /// Takes out an added job and returns its definition.
-    pub fn remove(&mut self, name: &str) -> Option<String> {
-        self.added.remove(name).map(|added| added.toml.into())
+    /// Takes out an added job.
+    pub fn remove(&mut self, name: &str) {
+        self.added.remove(name);
     }
 
     /// Returns every job that loads, those of the files first.
     pub fn jobs(&self) -> Vec<Arc<Job>> {
-        let added = self.added.values().filter_map(|added| added.job.as_ref().ok());
-        self.set.jobs.iter().chain(added).cloned().collect()
+        self.set.jobs.iter().chain(self.added.jobs()).cloned().collect()
     }
 
     /// Returns the added jobs that do not load, and why.
     pub fn broken(&self) -> impl Iterator<Item = (&Name, &[Diagnostic])> {
-        self.added.iter().filter_map(|(name, added)| Some((name, added.job.as_ref().err()?.as_ref())))
+        self.added.broken()
     }
 
-    /// Returns an added job.
-    pub fn added(&self, name: &str) -> Option<&Added> {
-        self.added.get(name)
+    /// Returns what is wrong with an added job that does not load.
+    pub fn errors_of(&self, name: &str) -> Option<&[Diagnostic]> {
+        self.added.errors(name)
+    }
+
+    /// Says whether a job was added, one that does not load included.
+    pub fn is_added(&self, name: &str) -> bool {
+        self.added.contains(name)
+    }
+
+    /// Returns the names of all added jobs, in no order.
+    pub fn added_names(&self) -> impl Iterator<Item = &Name> {
+        self.added.all_names()
     }
 
     /// Returns the place in the job file where a job is declared.
     pub fn declared(&self, name: &str) -> Option<(Arc<Path>, u32)> {
         match &self.set.find(name)?.origin {
-            Origin::File { path, line } => Some((path.clone(), *line)),
+            Origin::File { path, line } => Some((path.as_path().into(), *line)),
             Origin::Added => None,
         }
     }
 
-    /// Returns the definition of a job as TOML, the body of its table.
-    ///
-    /// # Errors
-    /// A text is not TOML any more.
-    pub fn definition(&self, name: &str) -> Result<Option<String>, WriteError> {
-        match self.added.get(name) {
-            Some(added) => Ok(Some(added.toml.to_string())),
-            None => write::definition(&self.sources, name),
+    /// Says where the text of a job's definition is: that of one which was not added is in the files, if anywhere.
+    pub fn place(&self, name: &str) -> Place {
+        match (self.added.text(name), self.added.job(name)) {
+            (Some(toml), _) => Place::AtHand(Arc::clone(toml)),
+            (None, Some(job)) => Place::Store(Arc::clone(job)),
+            (None, None) => Place::Files(self.sources(), self.declared(name)),
         }
     }
 
-    /// Writes jobs as one job file that loads to the same set; no names = all of them, with the settings.
-    ///
-    /// # Errors
-    /// A text is not TOML any more.
-    pub fn export(&self, names: &[String]) -> Result<String, WriteError> {
-        if names.is_empty() {
-            let added = self.added.iter().map(|(name, added)| (name, &*added.toml));
-            return write::export(&self.sources, added);
-        }
-        let mut text = String::new();
-        for name in names {
-            let (Ok(checked), Some(definition)) = (Name::new(name), self.definition(name)?) else { continue };
-            if !text.is_empty() {
-                text.push('\n');
-            }
-            text.push_str(&write::table(&checked, &definition)?);
-        }
-        Ok(text)
+    /// Returns the files in force.
+    pub fn sources(&self) -> Arc<Sources> {
+        Arc::clone(&self.sources)
     }
 
     /// Returns what the scheduler takes from the settings.
@@ -307,10 +308,25 @@ impl Catalogue {
     pub fn zones(&self) -> &dyn ZoneSource {
         self.zones.as_ref()
     }
+}
 
-    fn added_peers(&self) -> HashMap<Name, Vec<Name>> {
-        let waits = |added: &Added| added.job.as_ref().map(|job| dependencies(job)).unwrap_or_default();
-        self.added.iter().map(|(name, added)| (name.clone(), waits(added))).collect()
+/// Every job that a definition may name: those of the files, the added ones, and those that come with it.
+struct Everyone<'a> {
+    set: &'a JobSet,
+    added: &'a Added,
+    coming: &'a BTreeSet<Name>,
+}
+
+impl Peers for Everyone<'_> {
+    fn waits_for(&self, job: &str) -> Option<Vec<Name>> {
+        let of_files = self.set.find(job).map(|job| dependencies(job));
+        let known = of_files.or_else(|| self.added.waits_for(job));
+        known.or_else(|| self.coming.contains(job).then(Vec::new))
+    }
+
+    fn names(&self) -> Vec<Name> {
+        let set = self.set.jobs.iter().map(|job| &job.name);
+        set.chain(self.added.all_names()).chain(self.coming).cloned().collect()
     }
 }
 
@@ -329,21 +345,4 @@ fn processors() -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::Catalogue;
-
-    #[test]
-    fn as_many_late_runs_as_processors_unless_set() {
-        let directory = tempfile::tempdir().unwrap();
-        let config = directory.path().join("jobs.toml");
-        let processors = std::thread::available_parallelism().unwrap().get();
-        for (text, expected) in [("", processors), ("[daemon]\ncatch_up_parallel = 3\n", 3)] {
-            std::fs::write(&config, text).unwrap();
-            let zones = Arc::from(crate::zoneinfo::source());
-            let catalogue = Catalogue::open(&config, true, zones, Vec::new()).unwrap();
-            assert_eq!(catalogue.settings().catch_up_parallel as usize, expected);
-        }
-    }
-}
+mod tests;

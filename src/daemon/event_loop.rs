@@ -216,7 +216,7 @@ impl EventLoop {
                 self.look_at_outputs(now.mono);
             }
             Happening::Terminate => self.stop(),
-            Happening::Reload => drop(self.reload()),
+            Happening::Reload => self.reload(),
             Happening::Heartbeat => self.supervisor.beat(),
             Happening::MoreStarts => {}
         }

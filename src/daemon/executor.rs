@@ -411,8 +411,6 @@ mod tests {
             policy: Arc::default(),
             execution: Arc::default(),
             about: Arc::default(),
-            enabled: true,
-            paused: false,
         });
         let run = |outcome| RunSnapshot {
             run: RunId(1),

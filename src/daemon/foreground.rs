@@ -240,9 +240,9 @@ fn bare(job: &Job) -> Job {
     let mut bare = job.clone();
     // A trigger that is never due here.
     bare.firing = Firing::Shutdown;
-    bare.enabled = true;
-    bare.paused = false;
     let policy = Arc::make_mut(&mut bare.policy);
+    policy.enabled = true;
+    policy.paused = false;
     policy.pool = None;
     policy.retry = Retry::default();
     policy.notify = Vec::new();

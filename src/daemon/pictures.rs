@@ -39,23 +39,49 @@ pub struct Pictures {
 }
 
 impl Pictures {
-    /// Takes a picture of every job, or of one.
-    pub fn take(scheduler: &Scheduler, catalogue: &Catalogue, logs: &Logs, only: Option<&str>) -> Self {
-        let broken = catalogue.broken().filter(|(name, _)| only.is_none_or(|only| name.as_str() == only));
-        Pictures {
-            jobs: match only {
-                Some(name) => scheduler.job(name).into_iter().collect(),
-                None => scheduler.jobs().collect(),
-            },
-            broken: broken.map(|(name, errors)| (name.clone(), errors.to_vec())).collect(),
-            zone: catalogue.zone().clone(),
-            logs: logs.clone(),
+    /// Takes a picture without jobs.
+    pub fn blank(catalogue: &Catalogue, logs: &Logs) -> Self {
+        Pictures { jobs: Vec::new(), broken: Vec::new(), zone: catalogue.zone().clone(), logs: logs.clone() }
+    }
+
+    /// Takes a picture of every job at once.
+    pub fn of_all(scheduler: &Scheduler, catalogue: &Catalogue, logs: &Logs) -> Self {
+        let mut pictures = Pictures::blank(catalogue, logs);
+        pictures.add_broken(catalogue);
+        pictures.jobs = scheduler.jobs().collect();
+        pictures
+    }
+
+    /// Adds a job.
+    pub fn add(&mut self, job: JobSnapshot) {
+        self.jobs.push(job);
+    }
+
+    /// Adds the jobs that do not load.
+    pub fn add_broken(&mut self, catalogue: &Catalogue) {
+        self.broken.extend(catalogue.broken().map(|(name, errors)| (name.clone(), errors.to_vec())));
+    }
+
+    /// Adds those of these jobs that there are, broken ones too.
+    pub fn add_named<'n>(
+        &mut self,
+        names: impl IntoIterator<Item = &'n str>,
+        scheduler: &Scheduler,
+        catalogue: &Catalogue,
+    ) {
+        for name in names {
+            match (scheduler.job(name), catalogue.errors_of(name), Name::new(name)) {
+                (Some(job), ..) => self.jobs.push(job),
+                (None, Some(errors), Ok(name)) => self.broken.push((name, errors.to_vec())),
+                (None, _, _) => {}
+            }
         }
     }
 
-    /// Takes a picture without jobs: enough for questions that are about all of them.
-    pub fn without_jobs(catalogue: &Catalogue, logs: &Logs) -> Self {
-        Pictures { jobs: Vec::new(), broken: Vec::new(), zone: catalogue.zone().clone(), logs: logs.clone() }
+    /// Returns the names of the jobs.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let broken = self.broken.iter().map(|(name, _)| name.as_str());
+        self.jobs.iter().map(|job| job.job.name.as_str()).chain(broken)
     }
 
     /// Returns the zone of what belongs to no job.

@@ -1,4 +1,4 @@
-//! What people and tools say about a job, and the two switches.
+//! What people and tools say about a job.
 
 use std::collections::BTreeMap;
 
@@ -18,8 +18,6 @@ pub(crate) const FIELDS: &[Field<Draft>] = &[
     },
     Field { key: "tags", read: |job, item, reader| set(&mut job.about().tags, tags(item, reader)) },
     Field { key: "meta", read: |job, item, reader| pairs(&mut job.about().meta, item, reader) },
-    Field { key: "enabled", read: |job, item, reader| set(&mut job.enabled, reader.truth(item)) },
-    Field { key: "paused", read: |job, item, reader| set(&mut job.paused, reader.truth(item)) },
 ];
 
 /// Reads tags: sorted, each once.

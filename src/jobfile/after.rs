@@ -64,7 +64,7 @@ struct Draft {
 }
 
 /// Reads what a job waits for: a name, a table `{ job, on }`, or a list of both.
-pub(crate) fn dependencies(item: Item<'_>, job: &str, reader: &mut Reader<'_>) -> Option<Box<[Dependency]>> {
+pub(crate) fn dependencies(item: Item<'_>, job: &str, reader: &mut Reader<'_>) -> Option<Vec<Dependency>> {
     let members = match item.value {
         DeValue::Array(_) => reader.list(item)?,
         _ => vec![item],
@@ -86,7 +86,7 @@ pub(crate) fn dependencies(item: Item<'_>, job: &str, reader: &mut Reader<'_>) -
             }
         }
     }
-    whole.then(|| found.into())
+    whole.then_some(found)
 }
 
 fn dependency(item: Item<'_>, reader: &mut Reader<'_>) -> Option<Dependency> {

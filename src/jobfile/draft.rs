@@ -13,25 +13,11 @@ use crate::core::trigger::{Firing, Schedule};
 /// The keys of a job that its table may leave to `[defaults]`.
 ///
 /// The parts are shared with the defaults until a key of the job changes one: the first change copies.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Draft {
     policy: Arc<Policy>,
     execution: Arc<Execution>,
     about: Arc<About>,
-    pub(crate) enabled: bool,
-    pub(crate) paused: bool,
-}
-
-impl Default for Draft {
-    fn default() -> Self {
-        Draft {
-            policy: Arc::default(),
-            execution: Arc::default(),
-            about: Arc::default(),
-            enabled: true,
-            paused: false,
-        }
-    }
 }
 
 impl Draft {

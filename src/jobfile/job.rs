@@ -98,7 +98,6 @@ pub(crate) fn job(
     if keys.triggers.iter().flatten().any(|item| triggers::is_reboot(*item)) {
         keys.draft.policy().startup = StartupScope::Boot;
     }
-    let (enabled, paused) = (keys.draft.enabled, keys.draft.paused);
     let (policy, execution, about) = interner.share(keys.draft);
     Some(Arc::new(Job {
         name: name.clone(),
@@ -108,7 +107,5 @@ pub(crate) fn job(
         policy,
         execution,
         about,
-        enabled,
-        paused,
     }))
 }

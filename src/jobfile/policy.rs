@@ -24,6 +24,8 @@ pub(crate) const FIELDS: &[Field<Draft>] = &[
         read: |job, item, reader| set(&mut job.policy().priority, reader.number(item, I32_RANGE)),
     },
     Field { key: "pool", read: pool },
+    Field { key: "enabled", read: |job, item, reader| set(&mut job.policy().enabled, reader.truth(item)) },
+    Field { key: "paused", read: |job, item, reader| set(&mut job.policy().paused, reader.truth(item)) },
     Field { key: "grace", read: |job, item, reader| set(&mut job.policy().grace, grace(item, reader)) },
     Field { key: "coalesce", read: |job, item, reader| set(&mut job.policy().coalesce, reader.truth(item)) },
     Field {

@@ -1,7 +1,7 @@
 //! A job set as meant: the sections of all its files, in the order in which they need each other.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use toml::de::DeTable;
@@ -341,6 +341,8 @@ impl<'d> Sections<'d> {
         let entries = self.named("jobs", reader);
         let mut interner = Interner::new(defaults);
         let mut jobs = Vec::with_capacity(entries.len());
+        let paths: Vec<Arc<PathBuf>> =
+            reader.files.iter().map(|file| Arc::new(file.path.to_path_buf())).collect();
         for (file, name, item) in &entries {
             reader.file = *file;
             if peers.waits_for(name.as_str()).is_some() {
@@ -351,7 +353,7 @@ impl<'d> Sections<'d> {
             let Some(table) = reader.as_table(*item) else { continue };
             let text = &reader.files[*file];
             let line = u32::try_from(text.line_of(item.key_span.start) + 1).unwrap_or(u32::MAX);
-            let origin = Origin::File { path: Arc::clone(&text.path), line };
+            let origin = Origin::File { path: Arc::clone(&paths[*file]), line };
             jobs.extend(job::job(name, item.key_span, origin, table, defaults, &mut interner, reader));
         }
         let names: Vec<&Name> = entries.iter().map(|(_, name, _)| name).collect();

@@ -98,7 +98,7 @@ pub(crate) fn firing(
         "on" => reader
             .word(trigger, MOMENTS)
             .map(|startup| if startup { Firing::Startup } else { Firing::Shutdown }),
-        "after" => after::dependencies(trigger, job, reader).map(Firing::After),
+        "after" => after::dependencies(trigger, job, reader).map(|jobs| Firing::After(Arc::new(jobs))),
         "cron" if is_reboot(trigger) => Some(Firing::Startup),
         _ => {
             let search = Search { job, depth: 0 };

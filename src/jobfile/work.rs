@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use crate::core::job::{Command, Step, StepBody, Work};
+use crate::core::job::{Command, Parallel, Step, StepBody, Work};
 
 use super::diagnostic::quoted;
 use super::raw::{Item, Span};
@@ -43,7 +43,8 @@ pub(crate) fn resolve(found: &[Option<Item<'_>>; 4], place: Span, reader: &mut R
     match first.key {
         "command" => command_of(first, reader).map(Work::Command),
         "steps" => members(first, Nesting::Steps, reader).map(Work::Steps),
-        _ => members(first, Nesting::Parallel, reader).map(|steps| Work::Parallel { steps, fail_fast: fast }),
+        _ => members(first, Nesting::Parallel, reader)
+            .map(|steps| Work::Parallel(Box::new(Parallel { steps, fail_fast: fast }))),
     }
 }
 

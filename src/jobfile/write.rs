@@ -4,6 +4,10 @@
 //! only tables are normalised, to one key a line with inline tables as values. Nothing is checked here
 //! beyond the syntax: what comes out goes through [`load`](super::load) or [`fragment`](super::fragment).
 
+mod excerpt;
+
+use std::path::Path;
+
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -46,19 +50,55 @@ pub enum WriteError {
 
 /// Returns the definition of a job of the files as the body of its table; `None` = the files have no such job.
 ///
+/// `declared` is the file and line (from 1) of the job's header or key, as its origin says.
+///
 /// # Errors
 /// When a file that may hold it is not TOML.
-pub fn definition(sources: &Sources, name: &str) -> Result<Option<String>, WriteError> {
+pub fn definition(
+    sources: &Sources,
+    name: &str,
+    declared: Option<(&Path, u32)>,
+) -> Result<Option<String>, WriteError> {
+    let tables = declared.and_then(|(path, line)| {
+        let file = sources.files.iter().find(|file| *file.path == *path)?;
+        excerpt::tables_of(text_of(&file.bytes).ok()?, name, line)
+    });
+    if let Some(text) = tables
+        && let Ok(table) = parse(text)
+        && let Some(body) = body_of(text, &table, name)
+    {
+        return Ok(Some(body));
+    }
+    Ok(definitions(sources, [name])?.pop().flatten())
+}
+
+/// Returns the definitions of several jobs in the same way, in their order. Each file is read once.
+///
+/// # Errors
+/// When a file is not TOML.
+pub fn definitions<'n>(
+    sources: &Sources,
+    names: impl IntoIterator<Item = &'n str>,
+) -> Result<Vec<Option<String>>, WriteError> {
+    let mut found: Vec<(&str, Option<String>)> = names.into_iter().map(|name| (name, None)).collect();
     for file in &sources.files {
+        if found.iter().all(|(_, body)| body.is_some()) {
+            break;
+        }
         let text = text_of(&file.bytes)?;
         let table = parse(text)?;
-        let job =
-            table.get("jobs").and_then(|jobs| jobs.get_ref().as_table()?.get(name)?.get_ref().as_table());
-        if let Some(job) = job {
-            return Ok(Some(body(&entries(text, job))));
+        for (name, body) in &mut found {
+            if body.is_none() {
+                *body = body_of(text, &table, name);
+            }
         }
     }
-    Ok(None)
+    Ok(found.into_iter().map(|(_, body)| body).collect())
+}
+
+fn body_of(text: &str, table: &DeTable<'_>, name: &str) -> Option<String> {
+    let job = table.get("jobs")?.get_ref().as_table()?.get(name)?.get_ref().as_table()?;
+    Some(body(&entries(text, job)))
 }
 
 /// Returns a definition, the body of a table, under its header `[jobs.NAME]`.

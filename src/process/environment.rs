@@ -209,55 +209,97 @@ pub fn environment(
     for path in &execution.env_files {
         files.extend(env_file::read(&account.expand(path), &account)?);
     }
-    let mut vars: BTreeMap<Cow<'_, OsStr>, Cow<'_, OsStr>> = BTreeMap::new();
-    for (name, value) in &inherited.vars {
-        vars.insert(name.into(), value.into());
-    }
-    set_account(&mut vars, &account, &inherited.own, &execution.shell);
+    let mut own = Own::new();
+    own.set_account(inherited, &account, &execution.shell);
     for (name, value) in &files {
-        vars.insert(name.into(), value.into());
+        own.set(name, value);
     }
     for (name, value) in &execution.env {
-        vars.insert(OsStr::new(name).into(), OsStr::new(value).into());
+        own.set(OsStr::new(name), OsStr::new(value));
     }
     // `env` cannot take the run's own names, nor the one by which the run is found again.
-    for name in RUN {
-        vars.remove(OsStr::new(name));
-    }
-    if let Some(state_dir) = inherited.vars.get(OsStr::new(STATE_DIR)) {
-        vars.insert(OsStr::new(STATE_DIR).into(), state_dir.into());
+    for name in RUN.into_iter().chain([STATE_DIR]) {
+        own.0.remove(OsStr::new(name));
     }
     for (name, value) in run_vars(context) {
-        vars.insert(OsString::from(name.into_owned()).into(), OsString::from(value).into());
+        own.0.insert(OsString::from(name.into_owned()).into(), Some(OsString::from(value).into()));
     }
-    let (block, starts) = serialise(&vars)?;
-    drop(vars);
+    let (block, starts) = own.serialise_over(inherited)?;
     Ok(Environment { block, starts, account })
 }
 
-/// Sets what says who the user is. The daemon's PATH is good for its own user only.
-fn set_account<'a>(
-    vars: &mut BTreeMap<Cow<'a, OsStr>, Cow<'a, OsStr>>,
-    account: &'a Account,
-    own: &Account,
-    job_shell: &'a Path,
-) {
-    if account.name != own.name {
-        for name in PERSONAL {
-            vars.remove(OsStr::new(name));
+/// What one job's environment has of its own, by name: `None` = what is inherited under that name is left out.
+///
+/// Most of an environment is inherited. It is not looked up again for each of many starts, only gone through.
+struct Own<'a>(BTreeMap<Cow<'a, OsStr>, Option<Cow<'a, OsStr>>>);
+
+impl<'a> Own<'a> {
+    fn new() -> Self {
+        Own(BTreeMap::new())
+    }
+
+    fn set(&mut self, name: &'a OsStr, value: &'a OsStr) {
+        self.0.insert(name.into(), Some(value.into()));
+    }
+
+    /// Sets what says who the user is. The daemon's PATH is good for its own user only.
+    fn set_account(&mut self, inherited: &Inherited, account: &'a Account, job_shell: &'a Path) {
+        let is_other = account.name != inherited.own.name;
+        if is_other {
+            self.0.extend(PERSONAL.map(|name| (OsStr::new(name).into(), None)));
         }
+        let path = OsStr::new("PATH");
+        if is_other || !inherited.vars.contains_key(path) {
+            self.set(path, OsStr::new(if account.name == "root" { PATH_ROOT } else { PATH_USER }));
+        }
+        self.set(OsStr::new("HOME"), account.home.as_os_str());
+        self.set(OsStr::new("USER"), &account.name);
+        self.set(OsStr::new("LOGNAME"), &account.name);
+        let shell = match &account.shell {
+            Some(shell) => shell.as_os_str().into(),
+            None => Cow::Owned(account.expand(job_shell).into_owned().into_os_string()),
+        };
+        self.0.insert(OsStr::new("SHELL").into(), Some(shell));
     }
-    let path = OsStr::new(if account.name == "root" { PATH_ROOT } else { PATH_USER });
-    vars.entry(OsStr::new("PATH").into()).or_insert(path.into());
-    let known = [("HOME", account.home.as_os_str()), ("USER", &account.name), ("LOGNAME", &account.name)];
-    for (name, value) in known {
-        vars.insert(OsStr::new(name).into(), value.into());
+
+    /// Writes the variables, own ones before inherited ones of the same name, and notes where each begins.
+    fn serialise_over(self, inherited: &Inherited) -> Result<(Vec<u8>, Vec<usize>), StartError> {
+        let mut block = Block::default();
+        let mut own = self.0.iter().peekable();
+        for (name, value) in &inherited.vars {
+            while let Some((name, value)) = own.next_if(|(own, _)| ***own < **name) {
+                block.put(name, value.as_deref())?;
+            }
+            let is_hidden = own.peek().is_some_and(|(own, _)| ***own == **name);
+            if !is_hidden {
+                block.put(name, Some(value))?;
+            }
+        }
+        own.try_for_each(|(name, value)| block.put(name, value.as_deref()))?;
+        Ok((block.bytes, block.starts))
     }
-    let shell = match &account.shell {
-        Some(shell) => shell.as_os_str().into(),
-        None => Cow::Owned(account.expand(job_shell).into_owned().into_os_string()),
-    };
-    vars.insert(OsStr::new("SHELL").into(), shell);
+}
+
+/// Entries one after the other, and where each begins.
+#[derive(Default)]
+struct Block {
+    bytes: Vec<u8>,
+    starts: Vec<usize>,
+}
+
+impl Block {
+    fn put(&mut self, name: &OsStr, value: Option<&OsStr>) -> Result<(), StartError> {
+        let Some(value) = value else { return Ok(()) };
+        let (name, value) = (name.as_bytes(), value.as_bytes());
+        if name.is_empty() || name.contains(&b'=') || name.contains(&0) || value.contains(&0) {
+            return Err(StartError::Variable(String::from_utf8_lossy(name).into_owned()));
+        }
+        self.starts.push(self.bytes.len());
+        for part in [name, b"=", value, b"\0"] {
+            self.bytes.extend_from_slice(part);
+        }
+        Ok(())
+    }
 }
 
 fn run_vars<'a>(context: &RunContext<'a>) -> Vec<(Cow<'a, str>, String)> {
@@ -288,20 +330,44 @@ fn rfc3339(at: Timestamp, zone: &Zone) -> String {
     }
 }
 
-/// Writes the variables one after the other and notes where each begins.
-fn serialise(vars: &BTreeMap<Cow<'_, OsStr>, Cow<'_, OsStr>>) -> Result<(Vec<u8>, Vec<usize>), StartError> {
-    let size = vars.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
-    let mut block = Vec::with_capacity(size);
-    let mut starts = Vec::with_capacity(vars.len());
-    for (name, value) in vars {
-        let (name, value) = (name.as_bytes(), value.as_bytes());
-        if name.is_empty() || name.contains(&b'=') || name.contains(&0) || value.contains(&0) {
-            return Err(StartError::Variable(String::from_utf8_lossy(name).into_owned()));
-        }
-        starts.push(block.len());
-        for part in [name, b"=", value, b"\0"] {
-            block.extend_from_slice(part);
-        }
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::{Inherited, Own};
+    use crate::process::account::Account;
+
+    #[test]
+    fn what_is_personal_to_the_daemons_user_is_left_out_for_another() {
+        let vars =
+            [("A", "1"), ("PATH", "/own"), ("SSH_AUTH_SOCK", "/agent"), ("USER", "daemon"), ("Z", "2")];
+        let vars = vars.map(|(name, value)| (name.into(), value.into()));
+        let inherited = Inherited::new(vars, Path::new("/state"));
+        let account = |name: &std::ffi::OsStr| Account {
+            name: name.to_owned(),
+            home: PathBuf::from("/home/x"),
+            shell: Some(PathBuf::from("/bin/zsh")),
+            identity: None,
+        };
+        let text = |account: &Account| {
+            let mut own = Own::new();
+            own.set_account(&inherited, account, Path::new("/bin/sh"));
+            let (block, starts) = own.serialise_over(&inherited).unwrap();
+            assert_eq!(starts.len(), block.iter().filter(|byte| **byte == 0).count());
+            String::from_utf8(block).unwrap().replace('\0', " ")
+        };
+        let own = inherited.own.name.to_str().unwrap().to_owned();
+        assert_eq!(
+            text(&account(&inherited.own.name)),
+            format!(
+                "A=1 HOME=/home/x JOBCTL_STATE_DIR=/state LOGNAME={own} PATH=/own SHELL=/bin/zsh \
+                 SSH_AUTH_SOCK=/agent USER={own} Z=2 "
+            )
+        );
+        assert_eq!(
+            text(&account("somebody-else".as_ref())),
+            "A=1 HOME=/home/x JOBCTL_STATE_DIR=/state LOGNAME=somebody-else PATH=/usr/local/bin:/usr/bin:/bin \
+             SHELL=/bin/zsh USER=somebody-else Z=2 "
+        );
     }
-    Ok((block, starts))
 }

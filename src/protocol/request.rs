@@ -290,3 +290,20 @@ impl Request {
 fn one_of(run_id: Option<u64>, job: Option<&str>) -> Result<(), ServiceError> {
     if run_id.is_some() == job.is_some() { Err(ServiceError::invalid_parameter("run_id")) } else { Ok(()) }
 }
+
+impl Request {
+    /// Returns the jobs that must be there for the request to have an answer.
+    pub fn jobs_named(&self) -> impl Iterator<Item = &str> {
+        let (one, many) = match self {
+            Request::Show(show) => (Some(&show.name), &[][..]),
+            Request::Next(next) => (Some(&next.name), &[][..]),
+            Request::Why(why) => (Some(&why.job), &[][..]),
+            Request::Edit(edit) => (Some(&edit.name), &[][..]),
+            Request::Reschedule(reschedule) => (Some(&reschedule.name), &[][..]),
+            Request::Wait(wait) if wait.run_id.is_none() => (wait.job.as_ref(), &[][..]),
+            Request::Export(export) => (None, &export.names[..]),
+            _ => (None, &[][..]),
+        };
+        one.into_iter().chain(many).map(String::as_str)
+    }
+}

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use rusqlite::{CachedStatement, Connection, Params, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row, params};
 
 use super::columns::{
     JOB_COLUMNS, REVISION_COLUMNS, job_state_row, name, revision_row, signed, unsigned, word,
@@ -75,6 +75,20 @@ impl Reader {
     pub fn definitions(&self) -> Result<Vec<(Name, String)>, QueryError> {
         let sql = "SELECT job, toml FROM definitions ORDER BY job";
         self.all(sql, [], |row| Ok((name(row, 0, "definitions.job")?, row.get(1)?)))
+    }
+
+    /// Returns the definitions of these jobs, in their order; `None` = the job has none.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn definitions_of(&self, jobs: &[Name]) -> Result<Vec<Option<String>>, QueryError> {
+        let sql = "SELECT toml FROM definitions WHERE job = ?1";
+        let mut statement = prepare(&self.conn, sql)?;
+        self.at_one_moment(|| {
+            let definition = |job: &Name| statement.query_row([job.as_str()], |row| row.get(0)).optional();
+            let read: Result<_, rusqlite::Error> = jobs.iter().map(definition).collect();
+            Ok(read?)
+        })
     }
 
     /// Returns the changes of the job set, newest first.

@@ -75,7 +75,7 @@ pub struct WriterHandle {
 enum Work {
     Submit(Submission),
     Deliver(u64, Delivery),
-    Prune { job: Name, keep: Keep, now: Timestamp },
+    Prune { jobs: Vec<(Name, Keep)>, now: Timestamp },
     Trim { now: Timestamp },
 }
 
@@ -137,10 +137,10 @@ impl WriterHandle {
         self.send(Work::Deliver(id, delivery));
     }
 
-    /// Deletes final rows of a job beyond what it keeps, piece by piece between commits;
+    /// Deletes final rows of jobs beyond what each keeps, piece by piece between commits;
     /// [`Report::Pruned`] says which.
-    pub fn prune(&self, job: Name, keep: Keep, now: Timestamp) {
-        self.send(Work::Prune { job, keep, now });
+    pub fn prune(&self, jobs: Vec<(Name, Keep)>, now: Timestamp) {
+        self.send(Work::Prune { jobs, now });
     }
 
     /// Deletes old events and changes of the job set, piece by piece between commits.
@@ -241,7 +241,10 @@ impl<R: Fn(Report)> Writer<R> {
         match work {
             Work::Submit(submission) => self.pending.push_back(Pending::Submission(submission)),
             Work::Deliver(id, delivery) => self.pending.push_back(Pending::Delivery(id, delivery)),
-            Work::Prune { job, keep, now } => self.chores.push_back(Chore::Prune(Prune { job, keep, now })),
+            Work::Prune { jobs, now } => {
+                let prunes = jobs.into_iter().map(|(job, keep)| Chore::Prune(Prune { job, keep, now }));
+                self.chores.extend(prunes);
+            }
             Work::Trim { now } => self.chores.push_back(Chore::Trim { now }),
         }
     }

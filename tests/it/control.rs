@@ -9,6 +9,7 @@ mod defining;
 mod durable;
 mod editing;
 mod explaining;
+mod many;
 mod scripts;
 mod socket;
 mod streams;

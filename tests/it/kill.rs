@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use serde_json::Value;
 
+use crate::features::support::eventually;
 use crate::harness::{Daemon, PATIENCE, Sandbox};
 
 /// Every start leaves a line: job, fire time, run, attempt, step.
@@ -208,16 +209,7 @@ fn t11_a_daemon_that_was_stopped_for_seconds_catches_up_once() {
 #[test]
 fn s1_a_full_disk_starts_nothing_unclaimed_and_leaves_no_hole() {
     let sandbox = Sandbox::with_jobs(JOBS);
-    // A write beyond the limit on file sizes is an error only for those who do not die of the signal.
-    let daemon = sandbox.daemon_with(|command| {
-        let plain = std::mem::replace(command, std::process::Command::new("/bin/sh"));
-        let args: Vec<_> = plain.get_args().map(ToOwned::to_owned).collect();
-        command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(plain.get_program()).args(args);
-        command.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        command.current_dir(plain.get_current_dir().expect("the sandbox"));
-        let log = fs::File::options().append(true).create(true).open(sandbox.path("daemon.log"));
-        command.stdout(log.expect("the daemon's log")).stdin(std::process::Stdio::null());
-    });
+    let daemon = daemon_of_a_disk_that_fills(&sandbox);
     wait_for_ticks(&sandbox, 2);
     largest_file(&daemon, Some(0));
     wait_for_health(&sandbox, "degraded");
@@ -242,6 +234,46 @@ fn s1_a_log_that_cannot_be_written_stops_nothing() {
     assert_eq!(sandbox.output(["run-now", "bad", "--wait"]).status.code(), Some(3));
     sandbox.ok(["stop"]);
     assert!(daemon.wait().success());
+}
+
+#[test]
+fn s1_a_definition_changed_on_a_full_disk_is_shown_and_becomes_durable() {
+    let sandbox = Sandbox::with_jobs("[jobs.tick]\ncommand = \"true\"\nevery = \"1s\"\n");
+    let daemon = daemon_of_a_disk_that_fills(&sandbox);
+    sandbox.ok(["add", "a", "--every", "1h", "--", "true"]);
+    largest_file(&daemon, Some(0));
+    wait_for_health(&sandbox, "degraded");
+    let every = || sandbox.json(["show", "a", "--json"])["trigger"]["spec"].clone();
+    let mut waiting = Vec::new();
+    for spec in ["2h", "3h"] {
+        waiting.push(sandbox.follow(["reschedule", "a", "--every", spec]));
+        eventually("it is taken in", || every() == spec);
+    }
+    assert!(sandbox.ok(["export", "a"]).contains("3h"));
+    largest_file(&daemon, None);
+    for command in waiting {
+        assert_eq!(command.end().0, Some(0));
+    }
+    assert!(sandbox.ok(["export", "a"]).contains("3h"));
+    daemon.kill();
+    let _daemon = sandbox.daemon();
+    assert_eq!(every(), "3h");
+    let changes = sandbox.json(["changes", "a", "--json"]);
+    assert_eq!(changes[0]["before"], changes[1]["after"]);
+}
+
+/// Starts a daemon that [`largest_file`] keeps from writing.
+fn daemon_of_a_disk_that_fills(sandbox: &Sandbox) -> Daemon {
+    // A write beyond the limit on file sizes is an error only for those who do not die of the signal.
+    sandbox.daemon_with(|command| {
+        let plain = std::mem::replace(command, std::process::Command::new("/bin/sh"));
+        let args: Vec<_> = plain.get_args().map(ToOwned::to_owned).collect();
+        command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(plain.get_program()).args(args);
+        command.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(plain.get_current_dir().expect("the sandbox"));
+        let log = fs::File::options().append(true).create(true).open(sandbox.path("daemon.log"));
+        command.stdout(log.expect("the daemon's log")).stdin(std::process::Stdio::null());
+    })
 }
 
 /// Limits the size of the files that the daemon may write.

@@ -77,8 +77,8 @@ impl Coverage {
         self.register(job);
         let switches = self.switches.entry(job.name.clone()).or_default();
         let was_on = switches.last().is_none_or(|last| last.on);
-        if was_on != job.enabled {
-            switches.push(Switch { decisions, at, on: job.enabled });
+        if was_on != job.policy.enabled {
+            switches.push(Switch { decisions, at, on: job.policy.enabled });
             if was_on {
                 self.end(&job.name, at);
             }
@@ -101,7 +101,7 @@ impl Coverage {
     pub(crate) fn comes_back(&mut self, job: &Job, ledger: &Ledger) {
         self.returning.insert(job.name.clone());
         let cursor = ledger.jobs.get(&job.name).and_then(|memory| memory.cursor);
-        if let Some(cursor) = cursor.filter(|_| !job.enabled) {
+        if let Some(cursor) = cursor.filter(|_| !job.policy.enabled) {
             self.close(&job.name, cursor);
         }
     }
@@ -153,7 +153,7 @@ impl Coverage {
             let spec = job.firing.spec();
             let same = remembered.and_then(|memory| memory.trigger.as_ref()) == Some(&spec);
             let is_open = self.open(&job.name).is_some();
-            if !job.enabled {
+            if !job.policy.enabled {
                 // Nobody has kept its schedule since, also where the last daemon had decided to but did not live
                 // to write it down.
                 if let Some(last) = self.stretches.get_mut(&job.name).and_then(|all| all.last_mut()) {

@@ -8,8 +8,8 @@ use jobctl::core::civil::{Zone, ZoneTable};
 use jobctl::core::cron::{Cron, DstRules, Parsed};
 use jobctl::core::instant::Timestamp;
 use jobctl::core::job::{
-    Command, Grace, Hooks, Job, OnBusy, OnLost, Origin, Policy, Pool, Retry, RetryOn, StartupScope, Step,
-    StepBody, Work,
+    Command, Grace, Hooks, Job, OnBusy, OnLost, Origin, Parallel, Policy, Pool, Retry, RetryOn, StartupScope,
+    Step, StepBody, Work,
 };
 use jobctl::core::name::Name;
 use jobctl::core::scheduler::Settings;
@@ -131,7 +131,7 @@ pub(crate) fn firing(rng: &mut Rng, manner: &Manner, others: &[Name], now: Times
             if rng.chance(1, 3) && second != dependencies[0].job {
                 dependencies.push(Dependency { job: second, on: DependencyOn::Any });
             }
-            Firing::After(dependencies.into())
+            Firing::After(Arc::new(dependencies))
         }
         _ => Firing::Clock(Arc::new(match manner {
             Manner::Dense => schedule(rng, now),
@@ -163,7 +163,7 @@ fn work(rng: &mut Rng) -> Work {
             }
             Work::Steps(list.into())
         }
-        1 => Work::Parallel { steps: steps(rng).into(), fail_fast: rng.chance(1, 2) },
+        1 => Work::Parallel(Box::new(Parallel { steps: steps(rng).into(), fail_fast: rng.chance(1, 2) })),
         _ => Work::Command(command()),
     }
 }
@@ -218,16 +218,17 @@ pub(crate) fn job(
 ) -> Job {
     let mut policy = policy(rng);
     policy.pool = rng.chance(1, 4).then(|| name("io"));
+    let (firing, work) = (firing(rng, manner, others, now), work(rng));
+    policy.enabled = !rng.chance(1, 12);
+    policy.paused = rng.chance(1, 15);
     Job {
         name: name(text),
         origin,
-        firing: firing(rng, manner, others, now),
-        work: work(rng),
+        firing,
+        work,
         policy: Arc::new(policy),
         execution: Arc::default(),
         about: Arc::default(),
-        enabled: !rng.chance(1, 12),
-        paused: rng.chance(1, 15),
     }
 }
 
@@ -240,7 +241,7 @@ pub(crate) struct JobFile {
 }
 
 pub(crate) fn file_origin() -> Origin {
-    Origin::File { path: Arc::from(std::path::Path::new("jobs.toml")), line: 1 }
+    Origin::File { path: Arc::new("jobs.toml".into()), line: 1 }
 }
 
 pub(crate) fn job_file(rng: &mut Rng, manner: &Manner, begin: Timestamp) -> JobFile {

@@ -97,7 +97,7 @@ pub(crate) fn judge_claim(job: &Job, claim: &Claim, moment: Moment) -> Result<()
         "before the daemon has waited at its start"
     } else if moment.paused {
         "although its job is paused"
-    } else if !job.enabled {
+    } else if !job.policy.enabled {
         "although its job is disabled"
     } else if is_full(job, moment.open) {
         "although its job is busy"

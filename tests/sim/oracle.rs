@@ -258,7 +258,7 @@ impl Oracle {
             Some("the daemon is stopping")
         } else if self.paused.contains(name) && !asked && !goes_on {
             Some("its job is paused")
-        } else if definition.is_some_and(|job| !job.enabled) && !asked && !goes_on {
+        } else if definition.is_some_and(|job| !job.policy.enabled) && !asked && !goes_on {
             Some("its job is disabled")
         } else {
             None
@@ -361,7 +361,7 @@ impl Oracle {
         }
         for job in scheduler.jobs() {
             let Firing::Clock(schedule) = &job.job.firing else { continue };
-            if !job.job.enabled || job.pause.is_some() {
+            if !job.job.policy.enabled || job.pause.is_some() {
                 continue;
             }
             let state = (job.job.clone(), job.anchor, job.cursor);

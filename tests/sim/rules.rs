@@ -287,7 +287,7 @@ impl Rules {
     /// A run has ended: jobs that wait for such an end know of it, if the run was started.
     fn tell(&mut self, name: &Name, was_started: bool, status: RunStatus, turn: Turn<'_>) {
         if was_started || matches!(status, RunStatus::Failed | RunStatus::Lost) {
-            let waits = |job: &&Arc<Job>| job.enabled && waits_for(job, name, status);
+            let waits = |job: &&Arc<Job>| job.policy.enabled && waits_for(job, name, status);
             for job in turn.known.values().filter(waits) {
                 self.satisfied.entry(job.name.clone()).or_default().insert(name.clone());
             }
@@ -344,7 +344,7 @@ impl Rules {
 
     /// Judges what is left once the world has come to rest.
     pub(crate) fn at_rest(&mut self, known: &BTreeMap<Name, Arc<Job>>) {
-        for job in known.values().filter(|job| job.enabled) {
+        for job in known.values().filter(|job| job.policy.enabled) {
             let Firing::After(dependencies) = &job.firing else { continue };
             let come = self.satisfied.get(&job.name);
             let all = dependencies.iter().all(|one| come.is_some_and(|come| come.contains(&one.job)));

@@ -235,7 +235,10 @@ pub(crate) fn put(world: &mut World, job: Option<Name>) -> Command {
 fn changed(world: &mut World, old: &Job, wall: Timestamp) -> Job {
     let mut job = old.clone();
     match world.rng.below(3) {
-        0 => job.enabled = !job.enabled,
+        0 => {
+            let policy = Arc::make_mut(&mut job.policy);
+            policy.enabled = !policy.enabled;
+        }
         1 => {
             let firing = jobs::firing(&mut world.rng, &world.manner, &[], wall);
             // Others may wait for it: a job that waits itself could close a circle.

@@ -16,7 +16,7 @@ use crate::core::job::Command;
 use crate::core::notifier::Channel;
 use crate::core::run::RunStatus;
 use crate::daemon::catalogue::{Catalogue, CatalogueError};
-use crate::jobfile;
+use crate::jobfile::{self, write};
 use crate::notify;
 use crate::protocol::selector::Selector;
 use crate::protocol::views::JobView;
@@ -72,7 +72,7 @@ fn added(catalogue: &Catalogue, found: &mut Findings) {
         let hint = format!("`jobctl edit {name} --set KEY=VALUE`, or `jobctl remove {name}`");
         found.problem("job", format!("{name} does not load: {first}"), hint);
     }
-    for job in catalogue.jobs().iter().filter(|job| catalogue.added(job.name.as_str()).is_some()) {
+    for job in catalogue.jobs().iter().filter(|job| catalogue.is_added(job.name.as_str())) {
         for (message, hint) in suspicions::of_job(job, &mut programs) {
             found.warning("job", format!("{}: {message}", job.name), hint);
         }
@@ -81,7 +81,9 @@ fn added(catalogue: &Catalogue, found: &mut Findings) {
 
 /// Holds the job file on disk against what the daemon goes by.
 fn in_force(catalogue: &Catalogue, state: &State, found: &mut Findings) {
-    let (Some(in_force), Ok(on_disk)) = (&state.in_force, catalogue.export(&[])) else { return };
+    let (Some(in_force), Some(loaded)) = (&state.in_force, &state.loaded) else { return };
+    let added = loaded.definitions.iter().map(|(name, toml)| (name, toml.as_str()));
+    let Ok(on_disk) = write::export(&catalogue.sources(), added) else { return };
     let other_file =
         state.status.as_ref().is_some_and(|status| status.config != catalogue.config().to_string_lossy());
     if other_file {

@@ -1,6 +1,6 @@
 //! Answers without a daemon: the job file and the store as they are on disk.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::daemon::boot::picture;
 use crate::daemon::catalogue::Catalogue;
 use crate::daemon::clock;
 use crate::daemon::pictures::Pictures;
-use crate::daemon::views::status::{Facts, resting_view};
+use crate::daemon::views::status::{Census, Facts, resting_view};
 use crate::process::{self, Logs};
 use crate::protocol::error::ServiceError;
 use crate::protocol::selector::Selector;
@@ -44,12 +44,13 @@ impl Offline {
     pub(crate) fn open(context: &Context) -> Result<Self, CliError> {
         let paths = context.paths()?;
         let reader = Reader::open(&paths.state_dir).map_err(|error| unopened(&error))?;
-        let loaded = match &reader {
+        let mut loaded = match &reader {
             Some(reader) => reader.load().map_err(unread)?,
             None => nothing(),
         };
+        let definitions = std::mem::take(&mut loaded.definitions);
         let zones = Arc::clone(context.zones());
-        let catalogue = Catalogue::open(&paths.config, paths.config_given, zones, loaded.definitions.clone())
+        let catalogue = Catalogue::open(&paths.config, paths.config_given, zones, definitions)
             .map_err(|error| no_catalogue(&error, context))?;
         let scheduler = picture(&catalogue, loaded, clock::now());
         Ok(Offline { catalogue, reader, scheduler, paths })
@@ -64,8 +65,8 @@ impl Offline {
             return Ok(job.job);
         }
         self.known(name).map_err(|error| service(&error, context))?;
-        let broken = self.catalogue.broken().find(|(broken, _)| broken.as_str() == name);
-        let why = broken.and_then(|(_, found)| found.first()).map(ToString::to_string).unwrap_or_default();
+        let errors = self.catalogue.errors_of(name).unwrap_or_default();
+        let why = errors.first().map(ToString::to_string).unwrap_or_default();
         Err(CliError::usage(format!("the definition of {name} does not load: {why}")))
     }
 
@@ -74,13 +75,19 @@ impl Offline {
         self.scheduler.job(name).and_then(|job| job.last_success)
     }
 
+    /// Reads the definitions of all added jobs.
+    pub(super) fn definitions(&self) -> Result<BTreeMap<Name, String>, QueryError> {
+        let read = self.reader.as_ref().map_or_else(|| Ok(Vec::new()), Reader::definitions)?;
+        Ok(read.into_iter().collect())
+    }
+
     pub(super) fn known(&self, name: &str) -> Result<(), ServiceError> {
         answers::known(name, &self.scheduler, &self.catalogue)
     }
 
     pub(super) fn pictures(&self) -> Pictures {
         let logs = Logs::existing(logs_dir(&self.paths));
-        Pictures::take(&self.scheduler, &self.catalogue, &logs, None)
+        Pictures::of_all(&self.scheduler, &self.catalogue, &logs)
     }
 
     pub(super) fn list(&self, selector: &Selector, context: &Context) -> Result<Vec<JobView>, CliError> {
@@ -120,7 +127,7 @@ impl Offline {
 
     pub(super) fn status(&self) -> Result<StatusView, CliError> {
         let host = process::host();
-        let view = resting_view(&Facts {
+        let facts = Facts {
             scheduler: &self.scheduler,
             catalogue: &self.catalogue,
             started_at: Timestamp::default(),
@@ -129,7 +136,10 @@ impl Offline {
             socket: &self.paths.socket,
             degraded: None,
             now: clock::now().wall,
-        });
+        };
+        let mut census = Census::default();
+        self.scheduler.jobs().for_each(|job| census.count(&job));
+        let view = resting_view(&facts, census);
         let hold = match &self.reader {
             Some(reader) => reader.hold().map_err(unread)?,
             None => None,
@@ -184,6 +194,6 @@ pub(crate) fn unopened(error: &OpenError) -> CliError {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
-fn unread(error: QueryError) -> CliError {
+pub(super) fn unread(error: QueryError) -> CliError {
     CliError::failed(&error)
 }

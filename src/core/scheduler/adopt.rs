@@ -42,7 +42,7 @@ impl Scheduler {
         run.catch_up = true;
         run.started = old.started_at.map(|at| (at, backdated(at, now)));
         let known = !self.slot(job).is_removed();
-        let enabled = self.slot(job).job.enabled;
+        let enabled = self.slot(job).job.policy.enabled;
         let id = run.id;
         let open = &mut self.slot_mut(job).more_mut().open;
         open.push(id);

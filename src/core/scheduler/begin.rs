@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::io::{Boot, Effect, Effects};
 use super::live::JobId;
-use super::timers::Timers;
+use super::names::Names;
+use super::timers::{JobTimers, Timers};
 use super::{Gate, MonoTimer, Scheduler};
 use crate::core::change::Change;
 use crate::core::event::{Event, EventKind};
@@ -19,12 +20,12 @@ impl Scheduler {
     pub fn new(boot: Boot, now: Now) -> (Self, Vec<Effect>) {
         let mut scheduler = Scheduler {
             slots: Vec::with_capacity(boot.jobs.len()),
-            by_name: HashMap::with_capacity(boot.jobs.len()),
+            by_name: Names::with_capacity(boot.jobs.len()),
             free: Vec::new(),
             dependents: HashMap::new(),
             runs: BTreeMap::new(),
             pools: BTreeMap::new(),
-            job_timers: Timers::new(),
+            job_timers: JobTimers::with_capacity(boot.jobs.len()),
             wall_timers: Timers::new(),
             mono_timers: Timers::new(),
             hold: boot.hold,
@@ -59,7 +60,6 @@ impl Scheduler {
             }
         }
         scheduler.absent = memory;
-        scheduler.link_dependents();
         scheduler.restore_all(boot.unfinished, now, &mut fx);
         // After what was left behind: a run of a startup job that is still alive counts.
         for (id, ran_this_boot) in starting {
@@ -90,7 +90,7 @@ impl Scheduler {
 
     fn fire_at_startup(&mut self, id: JobId, ran_this_boot: bool, now: Now, fx: &mut Effects) {
         let job = self.slot(id).job.clone();
-        if !matches!(job.firing, Firing::Startup) || !job.enabled {
+        if !matches!(job.firing, Firing::Startup) || !job.policy.enabled {
             return;
         }
         if job.policy.startup == StartupScope::Boot && ran_this_boot {

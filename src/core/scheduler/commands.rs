@@ -67,7 +67,6 @@ impl Scheduler {
                 self.take_in(job, memory, now, fx);
             }
         }
-        self.link_dependents();
         Answer::Done
     }
 
@@ -92,7 +91,6 @@ impl Scheduler {
             after: None,
             by,
         }));
-        self.link_dependents();
         Answer::Done
     }
 
@@ -248,7 +246,7 @@ impl Scheduler {
         let ids: Vec<JobId> = self.live_ids().collect();
         for id in ids {
             let slot = self.slot(id);
-            let due = matches!(slot.job.firing, Firing::Shutdown) && slot.job.enabled;
+            let due = matches!(slot.job.firing, Firing::Shutdown) && slot.job.policy.enabled;
             if due && slot.pause().is_none() {
                 let run = self.new_run(id, Source::Shutdown, now.wall, now);
                 let at = self.event_time(id, now.wall);

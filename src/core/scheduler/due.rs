@@ -25,7 +25,6 @@ impl Scheduler {
     pub(super) fn fall_due(&mut self, now: Now, fx: &mut Effects) {
         let mut due = Vec::new();
         while let Some(id) = self.job_timers.take_due(now.wall) {
-            self.slot_mut(id).set_armed(None);
             due.push(id);
         }
         if due.is_empty() {
@@ -90,7 +89,7 @@ impl Scheduler {
     pub(super) fn leave_out(&mut self, id: JobId, otherwise: Reason, now: Now, fx: &mut Effects) {
         let slot = self.slot(id);
         let job = slot.job.clone();
-        if !job.enabled || slot.is_removed() {
+        if !job.policy.enabled || slot.is_removed() {
             return;
         }
         let reason = match (slot.pause(), &self.hold) {

@@ -135,7 +135,7 @@ impl Scheduler {
         let end = End { event: RunEvent::Lose, reason: Some(reason), detail, exit: None, result: None };
         self.finish(id, end, now, fx);
         let (true, Some((name, args))) = (rerun, again) else { return };
-        let wanted = |job: &JobId| self.slot(*job).job.enabled && self.slot(*job).pause().is_none();
+        let wanted = |job: &JobId| self.slot(*job).job.policy.enabled && self.slot(*job).pause().is_none();
         if let Some(job) = self.find(name.as_str()).filter(wanted) {
             let mut run = self.new_run(job, Source::Rerun, now.wall, now);
             run.args = args;
@@ -227,7 +227,7 @@ impl Scheduler {
             let job = self.slot(id).job.clone();
             let Firing::After(dependencies) = &job.firing else { continue };
             let comes_true = dependencies.iter().any(|d| d.job == *name && ends_so(d.on, status));
-            if !comes_true || self.slot(id).is_removed() || !job.enabled {
+            if !comes_true || self.slot(id).is_removed() || !job.policy.enabled {
                 continue;
             }
             let more = self.slot_mut(id).more_mut();
@@ -251,7 +251,7 @@ impl Scheduler {
         let old = more.and_then(|more| more.overdue_at);
         let since = absent_since(slot);
         let said = more.and_then(|more| more.overdue_since) == Some(since);
-        let wanted = slot.job.enabled && !slot.is_removed() && !said;
+        let wanted = slot.job.policy.enabled && !slot.is_removed() && !said;
         let within = slot.job.policy.expect.success_within.filter(|_| wanted);
         let at = within.map(|within| since.plus(within));
         if old == at {

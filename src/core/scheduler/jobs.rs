@@ -1,6 +1,6 @@
 //! The job set: how it is replaced at a reload, and changed job by job.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::io::{Effects, Memory, Settings};
@@ -9,7 +9,7 @@ use super::{Scheduler, WallTimer};
 use crate::core::change::{Change, Pause};
 use crate::core::event::{Event, EventKind};
 use crate::core::instant::{Now, Timestamp};
-use crate::core::job::{Command, Job, Origin, Pool, Words, Work};
+use crate::core::job::{Command, Job, Origin, Policy, Pool, Words, Work};
 use crate::core::name::Name;
 use crate::core::policy;
 use crate::core::run::{Reason, RunStatus, Source};
@@ -49,7 +49,6 @@ impl Scheduler {
                 }
             }
         }
-        self.link_dependents();
         let mut event = Event::new(now.wall, EventKind::JobsLoaded);
         event.detail = Some(format!("{} jobs", self.live_slots().count()));
         fx.event(event);
@@ -75,7 +74,7 @@ impl Scheduler {
             forget_dependencies(&job.name, &mut satisfied, fx);
         }
         let pause = match memory.cursor {
-            None if job.paused => {
+            None if job.policy.paused => {
                 let pause = Pause { at: now.wall, until: None, reason: None };
                 fx.commit(Change::Pause { job: job.name.clone(), pause: Some(pause.clone()) });
                 Some(pause)
@@ -94,6 +93,7 @@ impl Scheduler {
         }
         let until = slot.pause().and_then(|pause| pause.until);
         let id = self.place(slot);
+        self.link(id);
         if let Some(until) = until {
             self.wall_timers.arm(until, WallTimer::PauseEnds(id));
         }
@@ -135,12 +135,14 @@ impl Scheduler {
             fx.event(job_event(now, kind, &job.name));
         }
         let retimed = old.firing.spec() != job.firing.spec();
-        if !job.enabled {
+        if !job.policy.enabled {
             self.leave_out(id, Reason::Disabled, now, fx);
         } else if retimed {
             self.leave_out(id, Reason::Removed, now, fx);
         }
+        self.unlink(id);
         self.slot_mut(id).job = job.clone();
+        self.link(id);
         if retimed {
             let (cursor, anchor) = self.track(&job, job.firing.spec(), now, fx);
             let slot = self.slot_mut(id);
@@ -150,17 +152,17 @@ impl Scheduler {
             forget_dependencies(&job.name, &mut slot.more_mut().satisfied, fx);
             self.skip_this_boot(id, fx);
         }
-        if retimed || old.enabled != job.enabled || old.firing != job.firing {
+        if retimed || old.policy.enabled != job.policy.enabled || old.firing != job.firing {
             // What has fallen due by the zone's old rules has its outcome; the new ones count from now on.
             let decided = self.slot(id).next().is_none_or(|next| next > now.wall);
-            if job.enabled && !retimed && (!old.enabled || decided) {
+            if job.policy.enabled && !retimed && (!old.policy.enabled || decided) {
                 self.pass_over(id, now, fx);
             }
             self.find_next(id);
         }
         self.arm(id);
         self.arm_overdue(id);
-        if !job.enabled {
+        if !job.policy.enabled {
             self.drop_waiting(id, Reason::Disabled, true, now, fx);
         }
     }
@@ -179,6 +181,7 @@ impl Scheduler {
         let Some(id) = self.find(name.as_str()) else { return };
         fx.event(job_event(now, EventKind::JobRemoved, name));
         self.leave_out(id, Reason::Removed, now, fx);
+        self.unlink(id);
         let slot = self.slot_mut(id);
         slot.more_mut().removed = true;
         slot.set_next(None);
@@ -199,9 +202,9 @@ impl Scheduler {
     /// Frees a removed job's place once its last run is over.
     pub(super) fn free_if_gone(&mut self, id: JobId) {
         let slot = self.slot(id);
-        if slot.is_removed() && slot.open().is_empty() && self.by_name.get(&slot.job.name) == Some(&id) {
-            let name = slot.job.name.clone();
-            self.by_name.remove(&name);
+        let gone = slot.is_removed() && slot.open().is_empty();
+        if gone && self.find_any(slot.job.name.as_str()) == Some(id) {
+            self.by_name.remove(id, &self.slots);
             self.free.push(id);
         }
     }
@@ -224,7 +227,7 @@ impl Scheduler {
     pub(super) fn find_next(&mut self, id: JobId) {
         let slot = self.slot(id);
         let next = match &slot.job.firing {
-            _ if !slot.job.enabled || slot.is_removed() => None,
+            _ if !slot.job.policy.enabled || slot.is_removed() => None,
             Firing::Clock(schedule) => schedule.next_after(slot.anchor, slot.cursor),
             Firing::After(dependencies) => {
                 let satisfied = slot.more().map_or(&[][..], |more| &more.satisfied);
@@ -248,17 +251,7 @@ impl Scheduler {
             }
             Some(_) | None => None,
         };
-        let old = slot.armed();
-        if old == at {
-            return;
-        }
-        if let Some(old) = old {
-            self.job_timers.disarm(old, id);
-        }
-        if let Some(at) = at {
-            self.job_timers.arm(at, id);
-        }
-        self.slot_mut(id).set_armed(at);
+        self.job_timers.set(id, at);
     }
 
     /// Returns the delay on top of a fire time: never past the next one, never past the schedule's end.
@@ -292,11 +285,9 @@ impl Scheduler {
             origin: Origin::Added,
             firing: Firing::Shutdown,
             work: Work::Command(Command::Argv(Words::default())),
-            policy: Arc::default(),
+            policy: Arc::new(Policy { enabled: false, ..Policy::default() }),
             execution: Arc::default(),
             about: Arc::default(),
-            enabled: false,
-            paused: false,
         };
         let mut slot = Slot::new(Arc::new(job), now.wall, now.wall);
         slot.more_mut().removed = true;
@@ -304,25 +295,22 @@ impl Scheduler {
     }
 
     fn place(&mut self, slot: Slot) -> JobId {
-        let name = slot.job.name.clone();
-        let id = match self.by_name.get(&name).copied() {
-            Some(ghost) => {
-                self.revive(ghost, slot);
-                ghost
+        if let Some(ghost) = self.find_any(slot.job.name.as_str()) {
+            self.revive(ghost, slot);
+            return ghost;
+        }
+        let id = match self.free.pop() {
+            Some(id) => {
+                *self.slot_mut(id) = slot;
+                id
             }
-            None => match self.free.pop() {
-                Some(id) => {
-                    *self.slot_mut(id) = slot;
-                    id
-                }
-                None => {
-                    let id = JobId(u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
-                    self.slots.push(slot);
-                    id
-                }
-            },
+            None => {
+                let id = JobId(u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
+                self.slots.push(slot);
+                id
+            }
         };
-        self.by_name.insert(name, id);
+        self.by_name.insert(id, &self.slots);
         id
     }
 
@@ -341,16 +329,25 @@ impl Scheduler {
         *self.slot_mut(ghost) = slot;
     }
 
-    pub(super) fn link_dependents(&mut self) {
-        let mut dependents: HashMap<Name, Vec<JobId>> = HashMap::new();
-        for id in self.live_ids() {
-            if let Firing::After(dependencies) = &self.slot(id).job.firing {
-                for dependency in dependencies {
-                    dependents.entry(dependency.job.clone()).or_default().push(id);
+    /// Notes whose ends a job waits for.
+    fn link(&mut self, id: JobId) {
+        let job = self.slot(id).job.clone();
+        for dependency in job.firing.dependencies() {
+            self.dependents.entry(dependency.job.clone()).or_default().insert(id);
+        }
+    }
+
+    /// Forgets whose ends a job waits for.
+    fn unlink(&mut self, id: JobId) {
+        let job = self.slot(id).job.clone();
+        for dependency in job.firing.dependencies() {
+            if let Some(waiting) = self.dependents.get_mut(&dependency.job) {
+                waiting.remove(&id);
+                if waiting.is_empty() {
+                    self.dependents.remove(&dependency.job);
                 }
             }
         }
-        self.dependents = dependents;
     }
 
     /// A startup job that comes into the set later is not due before the next boot, as with cron's @reboot.

@@ -26,8 +26,6 @@ pub(super) struct Slot {
     pub(super) anchor: Timestamp,
     /// The next fire time; for a job without a clock, the pending one.
     next: Deadline,
-    /// The deadline under which the job stands in the timers.
-    armed: Deadline,
     more: Option<Box<More>>,
 }
 
@@ -70,8 +68,7 @@ pub(super) struct More {
 
 impl Slot {
     pub(super) fn new(job: Arc<Job>, cursor: Timestamp, anchor: Timestamp) -> Self {
-        let none = Deadline::new(None);
-        Slot { job, cursor, anchor, next: none, armed: none, more: None }
+        Slot { job, cursor, anchor, next: Deadline::new(None), more: None }
     }
 
     pub(super) fn next(&self) -> Option<Timestamp> {
@@ -80,14 +77,6 @@ impl Slot {
 
     pub(super) fn set_next(&mut self, next: Option<Timestamp>) {
         self.next = Deadline::new(next);
-    }
-
-    pub(super) fn armed(&self) -> Option<Timestamp> {
-        self.armed.get()
-    }
-
-    pub(super) fn set_armed(&mut self, armed: Option<Timestamp>) {
-        self.armed = Deadline::new(armed);
     }
 
     pub(super) fn is_removed(&self) -> bool {
@@ -387,4 +376,15 @@ pub(super) enum Verdict {
     TimedOut(Failure),
     Cancelled { reason: Reason, detail: Option<String> },
     Lost { reason: Reason, detail: Option<String> },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Slot;
+
+    #[test]
+    fn an_idle_job_takes_five_words_of_a_slot() {
+        // What only some jobs have at a time belongs into `More`.
+        assert!(size_of::<Slot>() <= 5 * size_of::<u64>(), "{}", size_of::<Slot>());
+    }
 }

@@ -24,6 +24,7 @@ mod finish;
 mod io;
 mod jobs;
 mod live;
+mod names;
 mod plan;
 mod pools;
 mod restored;
@@ -45,7 +46,8 @@ pub use snapshot::{JobSnapshot, JobState, PoolSnapshot, RunSnapshot};
 
 use io::Effects;
 use live::{JobId, LiveRun, PoolKey, PoolState, Slot};
-use timers::Timers;
+use names::Names;
+use timers::{JobTimers, Timers};
 
 use super::change::{Change, Hold};
 use super::instant::{Monotonic, Now, Timestamp};
@@ -57,13 +59,13 @@ use super::run::{RunId, Source};
 pub struct Scheduler {
     settings: Settings,
     slots: Vec<Slot>,
-    by_name: HashMap<Name, JobId>,
+    by_name: Names,
     free: Vec<JobId>,
-    /// For each job, the jobs that wait for its end.
-    dependents: HashMap<Name, Vec<JobId>>,
+    /// For each name, the jobs that wait for the end of that job.
+    dependents: HashMap<Name, BTreeSet<JobId>>,
     runs: BTreeMap<RunId, LiveRun>,
     pools: BTreeMap<PoolKey, PoolState>,
-    job_timers: Timers<Timestamp, JobId>,
+    job_timers: JobTimers,
     wall_timers: Timers<Timestamp, WallTimer>,
     mono_timers: Timers<Monotonic, MonoTimer>,
     hold: Option<Hold>,
@@ -238,7 +240,12 @@ impl Scheduler {
 
     /// Finds a job of the set by its name; a job that has left it is not found.
     fn find(&self, name: &str) -> Option<JobId> {
-        self.by_name.get(name).copied().filter(|id| !self.slot(*id).is_removed())
+        self.find_any(name).filter(|id| !self.slot(*id).is_removed())
+    }
+
+    /// Finds a job by its name, also one that has left the set and waits for the end of its runs.
+    fn find_any(&self, name: &str) -> Option<JobId> {
+        self.by_name.get(name, &self.slots)
     }
 
     /// Writes down how far the wall clock has come, now and then.

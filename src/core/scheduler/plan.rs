@@ -122,8 +122,9 @@ pub(super) fn opening(job: &Job, global: &Hooks) -> Vec<Stage> {
         Work::Steps(steps) => {
             stages.extend(steps.iter().enumerate().map(|(index, step)| step_stage(index, step)));
         }
-        Work::Parallel { steps, fail_fast } => {
-            stages.push(work((0..steps.len()).map(Place::Step).collect(), *fail_fast, false, None));
+        Work::Parallel(parallel) => {
+            let places = (0..parallel.steps.len()).map(Place::Step).collect();
+            stages.push(work(places, parallel.fail_fast, false, None));
         }
     }
     stages
@@ -149,7 +150,7 @@ pub(super) fn orphaned(places: Vec<Place>) -> Stage {
 pub fn command<'a>(job: &'a Job, global: &'a Hooks, place: Place) -> Option<&'a Command> {
     match (place, &job.work) {
         (Place::Work, Work::Command(command)) => Some(command),
-        (Place::Work, Work::Steps(_) | Work::Parallel { .. }) => None,
+        (Place::Work, Work::Steps(_) | Work::Parallel(_)) => None,
         (Place::Step(_) | Place::Nested(..), _) => match &step(job, place)?.body {
             StepBody::Command(command) => Some(command),
             StepBody::Parallel { .. } => None,
@@ -199,7 +200,7 @@ pub(super) fn ignores_failure(job: &Job, stage: &Stage, place: Place) -> bool {
 }
 
 fn step(job: &Job, place: Place) -> Option<&Step> {
-    let (Work::Steps(steps) | Work::Parallel { steps, .. }) = &job.work else { return None };
+    let steps = job.work.steps();
     match place {
         Place::Step(index) => steps.get(index),
         Place::Nested(outer, inner) => match &steps.get(outer)?.body {

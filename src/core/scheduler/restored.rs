@@ -30,7 +30,7 @@ impl Scheduler {
             Firing::Clock(schedule) => self.settle_clock(id, &job, schedule, restored.at, now, fx),
             Firing::After(_) => self.settle_dependencies(id, &job, restored.at, now, fx),
             Firing::Startup => {
-                let may_have_run = job.enabled
+                let may_have_run = job.policy.enabled
                     && job.policy.startup == StartupScope::Boot
                     && restored.boot_id == self.boot_id
                     && !ran_this_boot;
@@ -61,7 +61,7 @@ impl Scheduler {
         if cursor >= restored_at {
             return;
         }
-        if !job.enabled {
+        if !job.policy.enabled {
             // It has no fire times; when it is enabled it must not look back beyond the restore.
             self.slot_mut(id).cursor = restored_at;
             fx.commit(Change::Cursor { job: job.name.clone(), cursor: restored_at });

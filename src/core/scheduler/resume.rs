@@ -10,7 +10,7 @@ use super::live::{Cause, Child, Dying, Failure, LiveRun, Progress, Verdict};
 use super::plan::{self, HookKind, Place, Stage, StageKind};
 use crate::core::change::StepRecord;
 use crate::core::instant::{Monotonic, Now};
-use crate::core::job::{Hooks, Job, Work};
+use crate::core::job::{Hooks, Job};
 use crate::core::run::{Exit, Reason, RunStatus};
 
 /// Where an attempt goes on.
@@ -69,10 +69,7 @@ pub(super) fn resume(
     match scene {
         Some(scene) => scene.walk(Progress::new(opening, itemised, None)),
         None => {
-            let known = match &run.job.work {
-                Work::Command(_) => 0,
-                Work::Steps(steps) | Work::Parallel { steps, .. } => steps.len(),
-            };
+            let known = run.job.work.steps().len();
             let places: Vec<Place> = (known..).map(Place::Step).take(found.len()).collect();
             let stage = plan::orphaned(places.clone());
             let sights = places.into_iter().zip(found.iter().map(Sight::Found)).collect();

@@ -66,7 +66,7 @@ impl Scheduler {
             self.consider(id, now, fx);
         }
         for id in waiting {
-            let job = self.runs.get(&id).and_then(|run| self.by_name.get(&run.job.name)).copied();
+            let job = self.runs.get(&id).and_then(|run| self.find_any(run.job.name.as_str()));
             if let Some(next) = job.and_then(|job| self.next_for_instance(job)) {
                 self.take_instance(next, now, fx);
             }
@@ -106,7 +106,7 @@ impl Scheduler {
         if !forced {
             self.replace_active(id, now, fx);
         }
-        if let Some(job) = self.by_name.get(&name).copied() {
+        if let Some(job) = self.find_any(name.as_str()) {
             let full = self.slot(job).more().is_some_and(|more| more.active >= limit) && !forced;
             if full && is_skipped {
                 let first = self.slot(job).open().iter().find(|open| **open != id);
@@ -136,9 +136,9 @@ impl Scheduler {
         let Some(run) = self.runs.get(&id).filter(|run| busy_rule(&run.job) == OnBusy::Replace) else {
             return Vec::new();
         };
-        let Some(job) = self.by_name.get(&run.job.name) else { return Vec::new() };
+        let Some(job) = self.find_any(run.job.name.as_str()) else { return Vec::new() };
         let older: Vec<RunId> =
-            self.slot(*job).open().iter().copied().take_while(|open| *open != id).collect();
+            self.slot(job).open().iter().copied().take_while(|open| *open != id).collect();
         let surplus = (older.len() + 1).saturating_sub(run.job.policy.max_instances as usize);
         older.into_iter().take(surplus).collect()
     }
@@ -198,7 +198,7 @@ impl Scheduler {
                 pool.waiting.remove(&(Reverse(run.priority), run.due_at, id));
             }
         }
-        let Some(job) = self.by_name.get(&run.job.name).copied() else { return };
+        let Some(job) = self.find_any(run.job.name.as_str()) else { return };
         let more = self.slot_mut(job).more_mut();
         more.open.retain(|open| *open != id);
         more.waiting.retain(|waiting| *waiting != id);

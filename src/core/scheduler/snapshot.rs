@@ -1,5 +1,6 @@
 //! What the scheduler shows of itself: read-only pictures of jobs, runs and pools.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::live::{PoolKey, Progress, Slot, Stand, Verdict};
@@ -82,6 +83,30 @@ impl Scheduler {
         self.live_slots().map(|slot| self.picture(slot))
     }
 
+    /// Shows the jobs of the set among some places of the scheduler's memory: of many jobs a few at a time. A job keeps
+    /// its place for as long as it is in the set.
+    pub fn jobs_at(&self, places: Range<usize>) -> impl Iterator<Item = JobSnapshot> {
+        let end = places.end.min(self.slots.len());
+        let slots = self.slots.get(places.start..end).unwrap_or_default();
+        slots.iter().filter(|slot| !slot.is_removed()).map(|slot| self.picture(slot))
+    }
+
+    /// Returns how many places there are.
+    pub fn places(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Says whether a job is in the set.
+    pub fn knows(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// Returns the jobs that are due after the ends of this one.
+    pub fn dependents(&self, name: &str) -> impl Iterator<Item = &Name> {
+        let dependents = self.dependents.get(name).into_iter().flatten();
+        dependents.map(|id| &self.slot(*id).job.name)
+    }
+
     /// Shows one job.
     pub fn job(&self, name: &str) -> Option<JobSnapshot> {
         self.find(name).map(|id| self.picture(self.slot(id)))
@@ -95,7 +120,7 @@ impl Scheduler {
     /// Shows one run that is not over.
     pub fn run(&self, id: RunId) -> Option<RunSnapshot> {
         let run = self.runs.get(&id)?;
-        let slot = self.by_name.get(&run.job.name).map(|id| self.slot(*id));
+        let slot = self.find_any(run.job.name.as_str()).map(|id| self.slot(id));
         let progress = run.progress.as_deref();
         Some(RunSnapshot {
             run: id,
@@ -120,7 +145,7 @@ impl Scheduler {
 
     /// Returns the runs of a job that are not over, oldest first.
     pub fn open_runs(&self, job: &str) -> Vec<RunId> {
-        self.by_name.get(job).map_or_else(Vec::new, |id| self.slot(*id).open().to_vec())
+        self.find_any(job).map_or_else(Vec::new, |id| self.slot(id).open().to_vec())
     }
 
     /// Returns every run that is not over.
@@ -181,7 +206,7 @@ impl Scheduler {
             JobState::Running
         } else if slot.pause().is_some() {
             JobState::Paused
-        } else if slot.job.enabled && (slot.next().is_some() || waits_for_event || !open.is_empty()) {
+        } else if slot.job.policy.enabled && (slot.next().is_some() || waits_for_event || !open.is_empty()) {
             JobState::Scheduled
         } else {
             JobState::Finished

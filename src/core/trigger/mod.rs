@@ -33,8 +33,18 @@ pub enum Firing {
     Startup,
     /// `on = "shutdown"`.
     Shutdown,
-    /// Other jobs' ends: all of them since the job's own last start.
-    After(Box<[Dependency]>),
+    /// Other jobs' ends: all of them since the job's own last start. A thin pointer: every job has room for it.
+    After(Arc<Vec<Dependency>>),
+}
+
+impl Firing {
+    /// Returns the jobs whose ends are waited for; a clock waits for none.
+    pub fn dependencies(&self) -> &[Dependency] {
+        match self {
+            Firing::After(dependencies) => dependencies,
+            Firing::Clock(_) | Firing::Startup | Firing::Shutdown => &[],
+        }
+    }
 }
 
 /// One job whose end another job waits for.

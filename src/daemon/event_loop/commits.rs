@@ -82,6 +82,11 @@ impl EventLoop {
         self.pending.entry(self.next_token).or_default()
     }
 
+    /// Returns the submission that has what is decided now.
+    pub(in crate::daemon) fn submission_at_hand(&self) -> u64 {
+        self.next_token
+    }
+
     /// Answers once everything decided so far is durable and carried out.
     pub(in crate::daemon) fn acknowledge(&mut self, acknowledge: Acknowledge) {
         let starts = self.starts_queued;
@@ -181,6 +186,7 @@ impl EventLoop {
     pub(super) fn send_answers(&mut self) {
         let oldest = self.oldest_open();
         self.service.tell_ends(oldest);
+        self.service.catalogue.durable_before(oldest);
         self.gap_questions.ask(oldest, self.service.queries());
         while let Some(next) = self.answers.front() {
             if next.token >= oldest || next.starts > self.starts_done {

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use tokio::sync::watch;
-
-use super::{Acknowledge, Progress, internal, refusal};
+use super::survey::Whom;
+use super::{Acknowledge, internal, refusal};
 use crate::core::instant::Now;
 use crate::core::name::Name;
 use crate::core::run::RunId;
@@ -50,23 +49,30 @@ impl EventLoop {
         });
     }
 
-    /// Finds the jobs a request acts on, then acts. Where that takes the ledger, the question goes to the thread
-    /// that reads it: the loop does not wait for the disk.
+    /// Finds the jobs a request acts on, then acts. Those that are not simply named are chosen by the thread that reads
+    /// the store, also where that takes no look into it: the loop waits neither for the disk nor for a long list.
     pub(super) fn with_selected(
         &mut self,
         selector: Selector,
         act: impl FnOnce(&mut EventLoop, Result<Vec<Name>, ServiceError>) + Send + 'static,
     ) {
-        let pictures = self.pictures(None);
-        if !selector.is_about_runs() {
-            let names = pictures.select_to_act(&selector, &Latest::new());
-            return act(self, names);
+        let whom = self.meant_by(&selector);
+        let is_about_runs = selector.is_about_runs();
+        if matches!(whom, Whom::These(_)) && !is_about_runs {
+            return self.with_pictures(whom, move |event_loop, pictures| {
+                act(event_loop, pictures.select_to_act(&selector, &Latest::new()));
+            });
         }
-        let queries = self.service.queries.clone();
-        self.service.queries.ask(move |reader| {
-            let latest = reader.map_err(internal).and_then(Pictures::latest);
-            let names = latest.and_then(|latest| pictures.select_to_act(&selector, &latest));
-            queries.task(move |event_loop| act(event_loop, names));
+        self.with_pictures(whom, move |event_loop, pictures| {
+            let queries = event_loop.service.queries.clone();
+            event_loop.service.queries.ask(move |reader| {
+                let latest = match is_about_runs {
+                    true => reader.map_err(internal).and_then(Pictures::latest),
+                    false => Ok(Latest::new()),
+                };
+                let names = latest.and_then(|latest| pictures.select_to_act(&selector, &latest));
+                queries.task(move |event_loop| act(event_loop, names));
+            });
         });
     }
 
@@ -166,18 +172,10 @@ impl EventLoop {
             Ok(run) => run,
             Err(error) => return reply.finish(Err::<reply::OneRun, _>(error)),
         };
-        let pictures = self.pictures(None);
         let queries = self.service.queries.clone();
         let mut progress = self.service.progress.subscribe();
-        let answer = move |reply: ReplyHandle, progress: watch::Receiver<Progress>| {
-            queries.ask(move |reader| {
-                let result = reader.map_err(internal).and_then(|reader| answers::run(run, &pictures, reader));
-                reply.finish(result.map(|run| reply::OneRun { run }));
-                drop(progress);
-            });
-        };
         if self.scheduler.run(run).is_none() && self.service.is_end_durable(run) {
-            return answer(reply, progress);
+            return self.run_row(run, reply);
         }
         let (told, over) = tokio::sync::oneshot::channel();
         self.service.waiting.entry(run).or_default().push(told);
@@ -191,7 +189,7 @@ impl EventLoop {
             };
             tokio::select! {
                 biased;
-                _ = over => answer(reply, progress),
+                _ = over => queries.task(move |event_loop| event_loop.run_row(run, reply)),
                 // The daemon goes and leaves the run alive.
                 () = super::end(&mut progress) => {
                     reply.finish(Err::<reply::OneRun, _>(ServiceError::Stopping));
@@ -206,7 +204,6 @@ impl EventLoop {
         match (wait.run_id, wait.job.as_deref()) {
             (Some(run), _) => Ok(RunId(run)),
             (None, Some(job)) => {
-                self.known(job)?;
                 let open = self.scheduler.open_runs(job);
                 let run = open.last().copied().or_else(|| self.service.just_ended(job));
                 run.ok_or(ServiceError::NothingSelected)

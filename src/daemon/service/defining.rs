@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::texts::{Texts, Whose};
 use super::{Acknowledge, internal};
 use crate::core::change::Actor;
 use crate::core::instant::Now;
@@ -19,7 +20,7 @@ use crate::daemon::views::diagnostic_view;
 use crate::jobfile::{Diagnostic, Fragment, write};
 use crate::process;
 use crate::protocol::error::ServiceError;
-use crate::protocol::views::DiagnosticView;
+use crate::protocol::views::{DiagnosticView, JobView};
 use crate::protocol::{reply, request};
 use crate::zoneinfo;
 
@@ -31,29 +32,31 @@ fn has_passed(job: &Job, now: Now) -> bool {
 
 impl EventLoop {
     pub(super) fn add(&mut self, add: request::Add, by: Actor, reply: ReplyHandle) {
-        match self.try_add(&add, by) {
-            Ok(done) => {
-                let warnings = views(&done.warnings);
-                let (replaced, run_id) = (done.replaced, done.run_id);
-                if add.dry_run {
-                    let job = crate::protocol::views::JobView { name: add.name, ..Default::default() };
-                    return reply.finish(Ok(reply::Put { job, run_id, replaced, warnings }));
+        let name = match checked_name(&add.name) {
+            Ok(name) => name,
+            Err(error) => return reply.finish(Err::<reply::Put, _>(error)),
+        };
+        self.with_texts(Whose::Of([name.clone()].into()), move |event_loop, texts| {
+            let before = texts.map(|mut texts| texts.remove(&name));
+            match before.and_then(|before| event_loop.try_add(name, &add, before, by)) {
+                Ok(done) if add.dry_run => {
+                    let job = JobView { name: add.name, ..Default::default() };
+                    reply.finish(Ok(done.reply(job)));
                 }
-                self.acknowledge_with_job(&add.name, reply, move |job| reply::Put {
-                    job,
-                    run_id,
-                    replaced,
-                    warnings,
-                });
+                Ok(done) => event_loop.acknowledge_with_job(&add.name, reply, |job| done.reply(job)),
+                Err(error) => reply.finish(Err::<reply::Put, _>(error)),
             }
-            Err(error) => reply.finish(Err::<reply::Put, _>(error)),
-        }
+        });
     }
 
-    fn try_add(&mut self, add: &request::Add, by: Actor) -> Result<Done, ServiceError> {
-        let name = checked_name(&add.name)?;
+    fn try_add(
+        &mut self,
+        name: Name,
+        add: &request::Add,
+        before: Option<String>,
+        by: Actor,
+    ) -> Result<Done, ServiceError> {
         self.not_declared(&name)?;
-        let before = self.service.catalogue.added(name.as_str()).map(|added| added.toml.to_string());
         if before.is_some() && !add.replace {
             return Err(ServiceError::NameTaken { name: name.to_string() });
         }
@@ -96,66 +99,85 @@ impl EventLoop {
     }
 
     pub(super) fn edit(&mut self, edit: request::Edit, by: Actor, reply: ReplyHandle) {
-        let changed = |before: &str| {
+        let request::Edit { name, set, unset, dry_run } = edit;
+        let changed = move |before: &str| {
             let mut after = before.to_owned();
-            for key in &edit.unset {
+            for key in &unset {
                 after = write::unset(&after, key)?;
             }
-            for (key, value) in &edit.set {
+            for (key, value) in &set {
                 after = write::set(&after, key, value)?;
             }
             Ok(after)
         };
-        match self.change(&edit.name, changed, PutAction::Edited, edit.dry_run, by) {
-            Ok((before, after, warnings)) => {
-                let warnings = views(&warnings);
-                self.acknowledge_with_job(&edit.name, reply, move |job| reply::Edited {
-                    job,
-                    before,
-                    after,
-                    warnings,
-                });
-            }
-            Err(error) => reply.finish(Err::<reply::Edited, _>(error)),
-        }
+        let change = Change { name, action: PutAction::Edited, dry_run, by };
+        self.change(change, reply, changed, |job, Changed { before, after, warnings }| reply::Edited {
+            job,
+            before,
+            after,
+            warnings,
+        });
     }
 
     pub(super) fn reschedule(&mut self, request: request::Reschedule, by: Actor, reply: ReplyHandle) {
-        let changed = |before: &str| write::retrigger(before, &request.toml);
-        match self.change(&request.name, changed, PutAction::Rescheduled, false, by) {
-            Ok((_, _, warnings)) => {
-                let warnings = views(&warnings);
-                self.acknowledge_with_job(&request.name, reply, move |job| reply::Put {
-                    job,
-                    run_id: None,
-                    replaced: true,
-                    warnings,
-                });
-            }
-            Err(error) => reply.finish(Err::<reply::Put, _>(error)),
-        }
+        let request::Reschedule { name, toml } = request;
+        let changed = move |before: &str| write::retrigger(before, &toml);
+        let change = Change { name, action: PutAction::Rescheduled, dry_run: false, by };
+        self.change(change, reply, changed, |job, Changed { warnings, .. }| reply::Put {
+            job,
+            run_id: None,
+            replaced: true,
+            warnings,
+        });
     }
 
-    /// Changes the definition of an added job; returns it before and after.
-    fn change(
+    /// Changes the definition of an added job, and answers with what `make` makes of that.
+    fn change<T: serde::Serialize + Send + 'static>(
         &mut self,
-        name: &str,
+        change: Change,
+        reply: ReplyHandle,
+        changed: impl FnOnce(&str) -> Result<String, write::WriteError> + Send + 'static,
+        make: impl FnOnce(JobView, Changed) -> T + Send + 'static,
+    ) {
+        let name = match self.changeable(&change.name) {
+            Ok(name) => name,
+            Err(error) => return reply.finish(Err::<T, _>(error)),
+        };
+        self.with_texts(Whose::Of([name.clone()].into()), move |event_loop, texts| {
+            let result = texts.and_then(|mut texts| {
+                // By now it may be gone, or be declared in the file.
+                event_loop.changeable(name.as_str())?;
+                let before = texts.remove(&name).ok_or_else(|| internal("the job has no definition"))?;
+                event_loop.try_change(&name, before, changed, &change)
+            });
+            match result {
+                Ok(done) => event_loop.acknowledge_with_job(name.as_str(), reply, |job| make(job, done)),
+                Err(error) => reply.finish(Err::<T, _>(error)),
+            }
+        });
+    }
+
+    fn try_change(
+        &mut self,
+        name: &Name,
+        before: String,
         changed: impl FnOnce(&str) -> Result<String, write::WriteError>,
-        action: PutAction,
-        dry_run: bool,
-        by: Actor,
-    ) -> Result<(String, String, Vec<Diagnostic>), ServiceError> {
+        change: &Change,
+    ) -> Result<Changed, ServiceError> {
+        let after = changed(&before).map_err(|error| invalid(&error, "`jobctl show` has the definition"))?;
+        let checked = self.check(name, &after)?;
+        if !change.dry_run {
+            self.put(&checked, after.clone(), change.action, Some(before.clone()), change.by, clock::now())?;
+        }
+        Ok(Changed { before, after, warnings: views(&checked.warnings) })
+    }
+
+    /// Finds a job that a request may change: one that was added.
+    fn changeable(&self, name: &str) -> Result<Name, ServiceError> {
         self.known(name)?;
         let name = checked_name(name)?;
         self.not_declared(&name)?;
-        let before = self.service.catalogue.added(name.as_str()).map(|added| added.toml.to_string());
-        let before = before.ok_or_else(|| internal("the job has no definition"))?;
-        let after = changed(&before).map_err(|error| invalid(&error, "`jobctl show` has the definition"))?;
-        let checked = self.check(&name, &after)?;
-        if !dry_run {
-            self.put(&checked, after.clone(), action, Some(before.clone()), by, clock::now())?;
-        }
-        Ok((before, after, checked.warnings))
+        Ok(name)
     }
 
     fn check(&self, name: &Name, toml: &str) -> Result<Fragment, ServiceError> {
@@ -173,10 +195,11 @@ impl EventLoop {
         now: Now,
     ) -> Result<(), ServiceError> {
         let job = checked.job.clone();
-        self.service.catalogue.put(job.clone(), toml.clone());
-        if self.command_at(Command::Put { job, toml, action, by, before }, now) == Answer::Stopping {
+        let command = Command::Put { job: job.clone(), toml: toml.clone(), action, by, before };
+        if self.command_at(command, now) == Answer::Stopping {
             return Err(ServiceError::Stopping);
         }
+        self.service.catalogue.put(job, toml, self.submission_at_hand());
         if self.service.catalogue.heal() {
             let catalogue = &self.service.catalogue;
             let (jobs, pools) = (catalogue.jobs(), catalogue.set().pools.clone());
@@ -187,45 +210,43 @@ impl EventLoop {
     }
 
     pub(super) fn reload_for(&mut self, reply: ReplyHandle) {
-        let result = self.reload();
-        self.acknowledge(Acknowledge::new(reply, result));
+        self.with_texts(Whose::All, |event_loop, texts| {
+            let result = event_loop.reload_with(texts);
+            event_loop.acknowledge(Acknowledge::new(reply, result));
+        });
     }
 
     /// Reads the job file again if its text has changed since it was read last.
     pub(in crate::daemon) fn reload_if_changed(&mut self) {
         if self.service.catalogue.has_changed() {
-            // What is wrong has been logged, and `status` has it.
-            drop(self.reload());
+            self.with_texts(Whose::All, |event_loop, texts| {
+                // Somebody else may have asked for the same meanwhile.
+                if event_loop.service.catalogue.has_changed() {
+                    // What is wrong has been logged, and `status` has it.
+                    drop(event_loop.reload_with(texts));
+                }
+            });
         }
     }
 
-    /// Reads the job file again; a bad one changes nothing.
-    pub(in crate::daemon) fn reload(&mut self) -> Result<reply::Reloaded, ServiceError> {
+    /// Reads the job file again, for nobody in particular.
+    pub(in crate::daemon) fn reload(&mut self) {
+        // What is wrong is logged.
+        self.with_texts(Whose::All, |event_loop, texts| drop(event_loop.reload_with(texts)));
+    }
+
+    /// Reads the job file again, and every definition; a bad file or a store that cannot be read changes nothing.
+    fn reload_with(&mut self, texts: Result<Texts, ServiceError>) -> Result<reply::Reloaded, ServiceError> {
         self.supervisor.reloading();
         let before: HashMap<Name, Arc<Job>> =
             self.scheduler.jobs().map(|job| (job.job.name.clone(), job.job)).collect();
-        let outcome = self.service.catalogue.reload(Arc::from(zoneinfo::source()));
+        let outcome = texts.inspect_err(|error| tell_kept(error)).and_then(|definitions| {
+            let zones = Arc::from(zoneinfo::source());
+            let reloaded = self.service.catalogue.reload(zones, definitions.into_iter().collect());
+            reloaded.map_err(|error| not_reloaded(&error))
+        });
         self.supervisor.ready();
-        match outcome {
-            Ok(()) => {}
-            Err(error) => {
-                let diagnostics = match &error {
-                    CatalogueError::Invalid(diagnostics) => views(diagnostics),
-                    CatalogueError::Read(error) => {
-                        vec![DiagnosticView {
-                            severity: "error".to_owned(),
-                            message: error.to_string(),
-                            ..Default::default()
-                        }]
-                    }
-                };
-                for diagnostic in self.service.catalogue.errors() {
-                    tracing::error!("{diagnostic}");
-                }
-                tracing::error!(%error, "the job set in force is kept");
-                return Err(ServiceError::InvalidDefinition { diagnostics });
-            }
-        }
+        outcome?;
         let catalogue = &self.service.catalogue;
         let (jobs, pools, settings) = (catalogue.jobs(), catalogue.set().pools.clone(), catalogue.settings());
         self.executor.reconfigure(settings.hooks.clone(), catalogue.zone().clone());
@@ -266,6 +287,27 @@ struct Done {
     run_id: Option<u64>,
 }
 
+impl Done {
+    fn reply(self, job: JobView) -> reply::Put {
+        reply::Put { job, run_id: self.run_id, replaced: self.replaced, warnings: views(&self.warnings) }
+    }
+}
+
+/// A change of the definition of one job.
+struct Change {
+    name: String,
+    action: PutAction,
+    dry_run: bool,
+    by: Actor,
+}
+
+/// A definition before and after a change.
+struct Changed {
+    before: String,
+    after: String,
+    warnings: Vec<DiagnosticView>,
+}
+
 fn checked_name(name: &str) -> Result<Name, ServiceError> {
     Name::new(name).map_err(|error| invalid(&error, "like backup or db.nightly-2"))
 }
@@ -279,6 +321,29 @@ fn invalid(error: &dyn std::error::Error, hint: &str) -> ServiceError {
         ..Default::default()
     };
     ServiceError::InvalidDefinition { diagnostics: vec![diagnostic] }
+}
+
+/// Logs that a reload has changed nothing.
+fn tell_kept(error: &dyn std::error::Error) {
+    tracing::error!(%error, "the job set in force is kept");
+}
+
+/// Logs why the job file was not taken in, and makes an error of it.
+fn not_reloaded(error: &CatalogueError) -> ServiceError {
+    if let CatalogueError::Invalid(diagnostics) = error {
+        for diagnostic in diagnostics {
+            tracing::error!("{diagnostic}");
+        }
+    }
+    tell_kept(error);
+    match error {
+        CatalogueError::Invalid(diagnostics) => not_loaded(diagnostics),
+        CatalogueError::Read(error) => {
+            let message = error.to_string();
+            let diagnostic = DiagnosticView { severity: "error".to_owned(), message, ..Default::default() };
+            ServiceError::InvalidDefinition { diagnostics: vec![diagnostic] }
+        }
+    }
 }
 
 pub(super) fn not_loaded(diagnostics: &[Diagnostic]) -> ServiceError {

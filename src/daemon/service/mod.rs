@@ -1,14 +1,16 @@
 //! What clients ask for: from a request to a question, a command or a stream, and back to a reply.
 //!
 //! Owns the catalogue and everybody who waits for something. Requests that change something are answered only
-//! after the change is durable; questions about history go to the thread that reads the store. No sentence for
-//! people is made here: clients render.
+//! after the change is durable; history and definitions are read by the thread that reads the store. No sentence
+//! for people is made here: clients render.
 
 mod acting;
 mod asking;
 mod defining;
 mod removing;
 mod streams;
+mod survey;
+mod texts;
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
@@ -30,7 +32,7 @@ use crate::core::instant::{Now, Timestamp};
 use crate::core::job::Keep;
 use crate::core::name::Name;
 use crate::core::run::RunId;
-use crate::core::scheduler::Answer;
+use crate::core::scheduler::{Answer, JobSnapshot};
 use crate::jobfile::StopMode;
 use crate::process::Logs;
 use crate::protocol::error::ServiceError;
@@ -215,18 +217,21 @@ impl EventLoop {
     pub(super) fn client_asks(&mut self, incoming: Incoming) {
         let Incoming { peer, request, more, reply } = incoming;
         let by = Actor::Client { uid: peer.uid, pid: peer.pid };
+        if let Some(name) = request.jobs_named().find(|name| !self.is_known(name)) {
+            return self.refuse_unknown(name.to_owned(), reply);
+        }
         match request {
-            Request::Status => reply.finish(Ok(self.status())),
+            Request::Status => self.status(reply),
             Request::List(list) => self.list(list, reply),
             Request::Overview(overview) => self.overview(overview, reply),
             Request::Show(show) => self.show(show, reply),
             Request::Next(next) => reply.finish(self.next_fire_times(&next)),
             Request::History(history) => self.history(history, reply),
-            Request::Run(run) => self.run_row(run.run_id, reply),
+            Request::Run(run) => self.run_row(RunId(run.run_id), reply),
             Request::Why(why) => self.why(why, reply),
             Request::Events(events) => self.events(events, more, reply),
             Request::Logs(logs) => self.logs(logs, reply),
-            Request::Export(export) => reply.finish(self.export(&export.names)),
+            Request::Export(export) => self.export(export, reply),
             Request::Changes(changes) => self.changes(changes, reply),
             Request::Add(add) => self.add(add, by, reply),
             Request::Edit(edit) => self.edit(edit, by, reply),
@@ -256,16 +261,17 @@ impl EventLoop {
         }
         self.service.last_sweep = Some(now);
         self.store.trim(now.wall);
-        for job in self.scheduler.jobs() {
-            self.store.prune(job.job.name.clone(), job.job.policy.keep, now.wall);
-        }
+        let look = |kept: &mut Vec<(Name, Keep)>, job: JobSnapshot| {
+            kept.push((job.job.name.clone(), job.job.policy.keep));
+        };
+        self.survey(Vec::new(), look, move |event_loop, kept| event_loop.store.prune(kept, now.wall));
     }
 
     /// Holds one job's history against what it keeps, now and then.
     pub(super) fn prune_now_and_then(&mut self, job: &Name) {
         let Some(keep) = self.scheduler.definition(job.as_str()).map(|job| job.policy.keep) else { return };
         if self.service.is_prune_due(job, keep) {
-            self.store.prune(job.clone(), keep, clock::now().wall);
+            self.store.prune(vec![(job.clone(), keep)], clock::now().wall);
         }
     }
 }

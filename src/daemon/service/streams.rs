@@ -12,7 +12,6 @@ use crate::core::run::RunId;
 use crate::daemon::answers;
 use crate::daemon::event_loop::EventLoop;
 use crate::daemon::listener::ReplyHandle;
-use crate::daemon::pictures::Pictures;
 use crate::daemon::queries::Queries;
 use crate::process::LogReader;
 use crate::protocol::error::ServiceError;
@@ -27,26 +26,20 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(100);
 
 impl EventLoop {
     /// Lists events; with `more` those to come follow, from where the list ends, without a gap.
-    pub(super) fn events(&self, events: request::Events, more: bool, reply: ReplyHandle) {
-        let pictures = self.pictures_for(&events);
+    pub(super) fn events(&mut self, events: request::Events, more: bool, reply: ReplyHandle) {
         if !more {
             let limit = answers::events_limit(&events);
-            return self.answer(reply, move |reader| {
-                let events = answers::events(&events, Some(limit), &pictures, reader)?;
-                Ok(reply::Events { events })
+            let whom = self.narrowed_by(&events.selector);
+            return self.with_pictures(whom, move |event_loop, pictures| {
+                event_loop.answer(reply, move |reader| {
+                    let events = answers::events(&events, Some(limit), &pictures, reader)?;
+                    Ok(reply::Events { events })
+                });
             });
         }
         let feed = EventFeed { queries: self.service.queries.clone(), request: events };
         let progress = self.service.progress.subscribe();
         tokio::spawn(feed.follow(progress, reply));
-    }
-
-    fn pictures_for(&self, events: &request::Events) -> Pictures {
-        if events.selector.narrows_jobs() {
-            self.pictures(None)
-        } else {
-            Pictures::without_jobs(&self.service.catalogue, &self.service.logs)
-        }
     }
 
     /// Sends the output of a run; with `follow` until the run is over.
@@ -127,12 +120,13 @@ impl EventFeed {
         let (found, events) = oneshot::channel();
         let (queries, request) = (self.queries.clone(), self.request.clone());
         self.queries.task(move |event_loop| {
-            let pictures = event_loop.pictures_for(&request);
-            queries.ask(move |reader| {
-                let answer = reader.map_err(internal);
-                drop(
-                    found.send(answer.and_then(|reader| answers::events(&request, None, &pictures, reader))),
-                );
+            let whom = event_loop.narrowed_by(&request.selector);
+            event_loop.with_pictures(whom, move |_, pictures| {
+                queries.ask(move |reader| {
+                    let answer = reader.map_err(internal);
+                    let events = answer.and_then(|reader| answers::events(&request, None, &pictures, reader));
+                    drop(found.send(events));
+                });
             });
         });
         events.await.unwrap_or_else(|_| Err(internal("the store does not answer")))

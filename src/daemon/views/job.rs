@@ -38,7 +38,7 @@ pub fn job_view(
             until: pause.until.map(|until| zone.format(until)),
             reason: pause.reason.clone(),
         }),
-        enabled: job.enabled,
+        enabled: job.policy.enabled,
         origin: origin_view(&job.origin),
         trigger: trigger_view(job, zone),
         next_fire_time: snapshot.next_fire_time.map(|at| zone.format_exact(at)),
@@ -123,7 +123,7 @@ pub fn command_line(work: &Work) -> String {
     match work {
         Work::Command(command) => command_text(command),
         Work::Steps(steps) => join(steps, " && "),
-        Work::Parallel { steps, .. } => join(steps, " & "),
+        Work::Parallel(parallel) => join(&parallel.steps, " & "),
     }
 }
 

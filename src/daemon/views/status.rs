@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::core::instant::Timestamp;
+use crate::core::name::Name;
 use crate::core::run::RunStatus;
 use crate::core::scheduler::{JobSnapshot, Scheduler};
 use crate::daemon::catalogue::Catalogue;
@@ -29,8 +30,27 @@ pub struct Facts<'a> {
     pub now: Timestamp,
 }
 
+/// How many jobs there are in each state, and which is due next.
+#[derive(Debug, Default)]
+pub struct Census {
+    states: BTreeMap<&'static str, u64>,
+    next: Option<(Timestamp, Name)>,
+}
+
+impl Census {
+    /// Counts a job.
+    pub fn count(&mut self, job: &JobSnapshot) {
+        *self.states.entry(job.state.as_str()).or_default() += 1;
+        if let Some(at) = job.next_fire_time
+            && self.next.as_ref().is_none_or(|(earliest, _)| at < *earliest)
+        {
+            self.next = Some((at, job.job.name.clone()));
+        }
+    }
+}
+
 /// Shows how a running daemon is.
-pub fn status_view(facts: &Facts<'_>) -> StatusView {
+pub fn status_view(facts: &Facts<'_>, census: Census) -> StatusView {
     let zone = facts.catalogue.zone();
     let held = facts.scheduler.held();
     let health = match (facts.scheduler.is_stopping(), facts.degraded, held) {
@@ -51,23 +71,17 @@ pub fn status_view(facts: &Facts<'_>) -> StatusView {
             until: None,
             reason: hold.reason.clone(),
         }),
-        ..resting_view(facts)
+        ..resting_view(facts, census)
     }
 }
 
 /// Shows what can be told without a daemon.
-pub fn resting_view(facts: &Facts<'_>) -> StatusView {
+pub fn resting_view(facts: &Facts<'_>, census: Census) -> StatusView {
     let catalogue = facts.catalogue;
     let zone = catalogue.zone();
-    let mut jobs: BTreeMap<String, u64> = BTreeMap::new();
-    let mut next: Option<JobSnapshot> = None;
-    for job in facts.scheduler.jobs() {
-        *jobs.entry(job.state.as_str().to_owned()).or_default() += 1;
-        let earlier = |next: &JobSnapshot| job.next_fire_time < next.next_fire_time;
-        if job.next_fire_time.is_some() && next.as_ref().is_none_or(earlier) {
-            next = Some(job);
-        }
-    }
+    let Census { states, next } = census;
+    let mut jobs: BTreeMap<String, u64> =
+        states.into_iter().map(|(state, count)| (state.to_owned(), count)).collect();
     let broken = catalogue.broken().count() as u64;
     if broken > 0 {
         jobs.insert("broken".to_owned(), broken);
@@ -88,8 +102,8 @@ pub fn resting_view(facts: &Facts<'_>) -> StatusView {
         runs_running: waits(RunStatus::Running),
         runs_queued: waits(RunStatus::Queued) + waits(RunStatus::Retrying),
         pools: facts.scheduler.pools().into_iter().map(pool_view).collect(),
-        next_fire_time: next.as_ref().and_then(|job| job.next_fire_time).map(|at| zone.format_exact(at)),
-        next_job: next.map(|job| job.job.name.to_string()),
+        next_fire_time: next.as_ref().map(|(at, _)| zone.format_exact(*at)),
+        next_job: next.map(|(_, name)| name.to_string()),
         ..StatusView::default()
     }
 }

@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,7 +77,7 @@ fn origins_name_file_and_line() {
         ("jobs.d/b.toml", "[jobs]\nb = { command = \"x\", every = \"1h\" }\n"),
     ]);
     let set = load(&set, &Zones, &NoPeers).expect("both are sound");
-    let at = |path: &str, line| Origin::File { path: Path::new(path).into(), line };
+    let at = |path: &str, line| Origin::File { path: Arc::new(path.into()), line };
     assert_eq!((&set.jobs[0].origin, &set.jobs[1].origin), (&at("jobs.toml", 3), &at("jobs.d/b.toml", 2)));
 }
 

@@ -23,7 +23,7 @@ fn a_job_of_two_keys_has_the_documented_defaults() {
     assert_eq!(*job.policy, crate::core::job::Policy::default());
     assert_eq!(*job.execution, crate::core::job::Execution::default());
     assert_eq!(*job.about, crate::core::job::About::default());
-    assert_eq!((job.enabled, job.paused), (true, false));
+    assert_eq!((job.policy.enabled, job.policy.paused), (true, false));
     assert_eq!(job.work, Work::Command(shell("true")));
     let Firing::Clock(schedule) = &job.firing else { panic!("{:?}", job.firing) };
     assert_eq!(schedule.trigger, Trigger::Every(seconds(3_600)));
@@ -78,7 +78,7 @@ fn values_have_short_forms() {
     assert_eq!(job_with("stdin = \"/dev/null\"").execution.stdin, Stdin::Null);
     assert_eq!(job_with("stdin = { text = \"yes\" }").execution.stdin, Stdin::Text("yes".to_owned()));
     let off = job_with("enabled = false\npaused = true");
-    assert_eq!((off.enabled, off.paused), (false, true));
+    assert_eq!((off.policy.enabled, off.policy.paused), (false, true));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn steps_are_texts_lists_and_tables() {
     ];
     assert_eq!(**steps, expected);
     let job = job_of("every = \"1h\"\nparallel = [\"a\", \"b\"]\nfail_fast = true");
-    assert!(matches!(&job.work, Work::Parallel { steps, fail_fast: true } if steps.len() == 2));
+    assert!(matches!(&job.work, Work::Parallel(all) if all.fail_fast && all.steps.len() == 2));
 }
 
 #[test]

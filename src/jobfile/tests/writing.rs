@@ -12,7 +12,7 @@ const FILE: &str = "timezone = \"Europe/Berlin\" # ours\n[defaults]\nretries = 2
 #[test]
 fn a_definition_keeps_its_spelling() {
     let set = sources(&[("jobs.toml", FILE)]);
-    let body = definition(&set, "a").unwrap().unwrap();
+    let body = definition(&set, "a", None).unwrap().unwrap();
     assert_eq!(
         body,
         "command = '''\nmulti\nline'''\nevery = \"1h\"\numask = 0o022\npool = \"io\"\n\
@@ -20,13 +20,31 @@ fn a_definition_keeps_its_spelling() {
     );
     assert!(table(&name("a"), &body).unwrap().starts_with("[jobs.a]\ncommand"));
     assert_eq!(table(&name("a.b"), "x = 1").unwrap(), "[jobs.\"a.b\"]\nx = 1\n");
-    let body = definition(&set, "b").unwrap().unwrap();
+    let body = definition(&set, "b", None).unwrap().unwrap();
     assert_eq!(
         body,
         "every = \"2h\"\nsteps = [{ command = \"x\" }, { name = \"y\", parallel = [\n  \"p\", # one\n  \"q\",\n] }]\n"
     );
-    assert_eq!(definition(&set, "c"), Ok(None));
-    assert_eq!(definition(&sources(&[("j", "x =")]), "c"), Err(WriteError::Syntax));
+    assert_eq!(definition(&set, "c", None), Ok(None));
+    assert_eq!(definition(&sources(&[("j", "x =")]), "c", None), Err(WriteError::Syntax));
+}
+
+#[test]
+fn where_a_job_is_declared_makes_no_difference_to_its_definition() {
+    let cut = "[jobs.c]\ncommand = [\n[\"not a header\"],\n]\n[jobs.d]\ncommand = \"x\"\n";
+    let apart = "[jobs.c]\ncommand = \"x\"\n[jobs.d]\ncommand = \"y\"\n[jobs.c.env]\nX = \"1\"\n";
+    for text in [FILE, cut, apart, "[jobs]\nc = { command = \"x\" }\nd.command = \"y\"\n"] {
+        let set = sources(&[("jobs.toml", text), ("jobs.d/e.toml", "[jobs.e]\ncommand = \"e\"\n")]);
+        for name in ["a", "b", "c", "d", "e"] {
+            let whole = definition(&set, name, None).unwrap();
+            for file in &set.files {
+                for line in 0..=40 {
+                    let placed = definition(&set, name, Some((&file.path, line))).unwrap();
+                    assert_eq!(placed, whole, "{name} in line {line} of {text}");
+                }
+            }
+        }
+    }
 }
 
 /// Forgets where jobs came from, which is what an export cannot keep.
@@ -75,7 +93,7 @@ fn keys_are_set_and_unset() {
         let text = set(body, key, value).unwrap();
         assert!(text.lines().any(|found| found.starts_with(line)), "{key} {value}: {text}");
         assert!(!text.lines().any(|found| found.starts_with("evil")), "{text}");
-        assert!(definition(&sources(&[("j", &format!("[jobs.a]\n{text}"))]), "a").is_ok(), "{text}");
+        assert!(definition(&sources(&[("j", &format!("[jobs.a]\n{text}"))]), "a", None).is_ok(), "{text}");
     }
     assert_eq!(set(body, "every", "2h").unwrap(), "command = \"x\"\nevery = \"2h\"\n");
     assert_eq!(unset(body, "every").unwrap(), "command = \"x\"\n");

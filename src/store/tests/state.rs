@@ -90,6 +90,8 @@ fn definitions_are_replaced_and_removed_with_their_state() {
     let define = |toml: &str| Change::Define { job: name("a"), toml: toml.to_owned() };
     apply(&mut store, &[define("x = 1"), define("x = 2"), track("a")]);
     assert_eq!(store.load().unwrap().definitions, [(name("a"), "x = 2".to_owned())]);
+    let of = store.reader().definitions_of(&[name("b"), name("a")]);
+    assert_eq!(of.unwrap(), [None, Some("x = 2".to_owned())]);
     apply(&mut store, &[Change::Undefine { job: name("a") }]);
     let loaded = store.load().unwrap();
     assert!(loaded.definitions.is_empty() && loaded.jobs.is_empty());

@@ -166,7 +166,7 @@ fn retention_goes_on_between_commits() {
     drop(store);
     let (writer, reports) = spawn(dir.path());
     let age = Duration::from_secs(1 << 40);
-    writer.prune(name("a"), Keep { runs: 10, age }, at(99_999));
+    writer.prune(vec![(name("a"), Keep { runs: 10, age })], at(99_999));
     writer.trim(at(99_999));
     let mut gone = Vec::new();
     while gone.len() < 440 {

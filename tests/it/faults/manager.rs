@@ -4,9 +4,8 @@
 use std::fs;
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -38,19 +37,17 @@ impl<'a> Manager<'a> {
     /// Starts the daemon with the descriptors that are kept, as sd_listen_fds(3) says, and waits until it is ready.
     fn start(&mut self) {
         let plain = self.sandbox.command(["run"]);
-        let names: Vec<&str> = self.kept.iter().map(|(name, _)| name.as_str()).collect();
-        let numbers: Vec<i32> = self.kept.iter().map(|(_, file)| file.as_raw_fd()).collect();
-        let moves: String = (3..).zip(&numbers).map(|(to, from)| format!("exec {to}<&{from}; ")).collect();
-        // The number of the process is known only in it: a shell writes the variable.
-        let handed = match names.as_slice() {
-            [] => String::new(),
-            names => format!(
-                "export LISTEN_FDS={} LISTEN_FDNAMES={} LISTEN_PID=$$; ",
-                names.len(),
-                names.join(":")
+        // The number of the process is known only in it: a shell writes the variable, and moves the descriptor, which
+        // may have any number here, to where the daemon expects it. Of shells not all know numbers above 9.
+        let (handed, stdin) = match &self.kept[..] {
+            [] => (String::new(), Stdio::null()),
+            [(name, file)] => (
+                format!("exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_FDNAMES={name} LISTEN_PID=$$; "),
+                file.try_clone().expect("another descriptor").into(),
             ),
+            _ => panic!("more is kept than the tests have"),
         };
-        let script = format!("{moves}{handed}exec \"$0\" run");
+        let script = format!("{handed}exec \"$0\" run");
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", &script]).arg(plain.get_program()).env_clear();
         shell.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -59,19 +56,9 @@ impl<'a> Manager<'a> {
             .env("FDSTORE", "64")
             .env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string())
             .current_dir(self.sandbox.path("."))
-            .stdin(Stdio::null());
+            .stdin(stdin);
         let log = fs::File::options().create(true).append(true).open(self.sandbox.path("daemon.log"));
         shell.stderr(log.expect("the daemon's log"));
-        // SAFETY: between fork and exec only fcntl(2) is called, which is async-signal-safe.
-        unsafe {
-            shell.pre_exec(move || {
-                for number in &numbers {
-                    let file = BorrowedFd::borrow_raw(*number);
-                    rustix::io::fcntl_setfd(file, rustix::io::FdFlags::empty())?;
-                }
-                Ok(())
-            });
-        }
         self.daemon = Some(shell.spawn().expect("it starts"));
         while !self.hear(PATIENCE).expect("it says that it is ready").iter().any(|line| line == "READY=1") {}
     }

@@ -10,6 +10,7 @@ mod ledger;
 mod manager;
 mod processes;
 mod steps;
+mod texts;
 mod zones;
 
 use std::collections::BTreeSet;

@@ -107,7 +107,7 @@ impl Rules {
             self.complain(format!("run {id} of {name} is missed and was in time, at {wall}: {run:?}"));
         }
         let again = run.job.policy.on_lost == OnLost::Rerun && finish.status == RunStatus::Lost;
-        if again && wanted.is_some_and(|job| job.enabled) && !turn.paused.contains(&name) {
+        if again && wanted.is_some_and(|job| job.policy.enabled) && !turn.paused.contains(&name) {
             self.reruns.push(name.clone());
         }
         self.tell(&name, run.started, finish.status, turn);

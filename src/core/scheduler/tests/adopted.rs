@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{HOUR, MINUTE, NOON, SECOND, World, cron, job, memory, name, pool};
 use crate::core::change::{Change, Finish, StepRecord};
-use crate::core::job::{Command as JobCommand, Job, OnLost, Policy, Step, StepBody, Work};
+use crate::core::job::{Command as JobCommand, Job, OnLost, Parallel, Policy, Step, StepBody, Work};
 use crate::core::run::{Exit, ProcessMark, Reason, RunId, RunStatus, Source};
 use crate::core::scheduler::{
     Evidence, Found, FoundCommand, HookKind, HookOwner, Input, LeftEnding, Place, Unfinished,
@@ -24,7 +24,7 @@ fn steps(names: &[&str]) -> Work {
 }
 
 fn parallel(names: &[&str], fail_fast: bool) -> Work {
-    Work::Parallel { steps: names.iter().map(|name| step(name)).collect(), fail_fast }
+    Work::Parallel(Box::new(Parallel { steps: names.iter().map(|name| step(name)).collect(), fail_fast }))
 }
 
 fn with(work: Work, change: impl FnOnce(&mut Policy)) -> Job {

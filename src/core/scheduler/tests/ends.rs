@@ -1,9 +1,11 @@
 //! How runs end: exits, time limits, retries, steps, hooks, chains, stops.
 
+use std::sync::Arc;
+
 use super::{HOUR, MINUTE, NOON, SECOND, World, cron, job, name};
 use crate::core::change::{Change, NoticeKind};
 use crate::core::job::{
-    Command as JobCommand, Job, NotifyRule, NotifyWhen, Policy, RetryOn, Step, StepBody, Work,
+    Command as JobCommand, Job, NotifyRule, NotifyWhen, Parallel, Policy, RetryOn, Step, StepBody, Work,
 };
 use crate::core::run::{Exit, Reason, RunStatus};
 use crate::core::scheduler::{Command, Input, Place};
@@ -182,7 +184,7 @@ fn a_time_limit_holds_for_every_kind_of_job() {
     for work in [
         Work::Command(JobCommand::Shell("sleep 1000".into())),
         Work::Steps(two()),
-        Work::Parallel { steps: two(), fail_fast: false },
+        Work::Parallel(Box::new(Parallel { steps: two(), fail_fast: false })),
     ] {
         let mut world = World::new(vec![with_work(work.clone(), |policy| policy.timeout = Some(MINUTE))]);
         world.pass(HOUR + MINUTE);
@@ -286,7 +288,8 @@ fn a_cancelled_wait_for_a_retry_is_over_at_once() {
 fn parallel_lets_siblings_finish_unless_it_fails_fast() {
     for fail_fast in [false, true] {
         let steps = [step("one"), step("two"), step("three")].into();
-        let mut world = World::new(vec![with_work(Work::Parallel { steps, fail_fast }, |_| {})]);
+        let work = Work::Parallel(Box::new(Parallel { steps, fail_fast }));
+        let mut world = World::new(vec![with_work(work, |_| {})]);
         world.pass(HOUR);
         assert_eq!(world.alive.len(), 3);
         world.end(Exit::Code(1));
@@ -343,7 +346,7 @@ fn a_hook_that_hangs_is_ended() {
 
 #[test]
 fn a_chain_follows_the_ends_it_waits_for() {
-    let after = |text: &str, on| Firing::After([Dependency { job: name(text), on }].into());
+    let after = |text: &str, on| Firing::After(Arc::new(vec![Dependency { job: name(text), on }]));
     let mut world = World::new(vec![
         job("a", cron("0 * * * *"), |_| {}),
         job("b", after("a", DependencyOn::Success), |_| {}),
@@ -362,9 +365,8 @@ fn a_chain_follows_the_ends_it_waits_for() {
 
 #[test]
 fn a_list_of_dependencies_waits_for_all_since_the_last_start() {
-    let both = Firing::After(
-        ["a", "b"].map(|text| Dependency { job: name(text), on: DependencyOn::Success }).into(),
-    );
+    let both = ["a", "b"].map(|text| Dependency { job: name(text), on: DependencyOn::Success });
+    let both = Firing::After(Arc::new(both.into()));
     let mut world = World::new(vec![
         job("a", cron("0 * * * *"), |_| {}),
         job("b", cron("30 * * * *"), |_| {}),

@@ -58,8 +58,6 @@ pub(super) fn job(text: &str, firing: Firing, change: impl FnOnce(&mut Policy)) 
         policy: Arc::new(policy),
         execution: Arc::default(),
         about: Arc::default(),
-        enabled: true,
-        paused: false,
     }
 }
 

@@ -47,7 +47,7 @@ fn what_is_pending_gets_its_row_before_the_job_goes() {
             0 => drop(world.ask(Command::Remove { job: name("a"), by: Actor::JobFile, before: None })),
             1 => reload(&mut world, Vec::new()),
             2 => edit(&mut world, job("a", cron("0 0 * * *"), |_| {})),
-            _ => edit(&mut world, Job { enabled: false, ..job("a", cron("* * * * *"), |_| {}) }),
+            _ => edit(&mut world, job("a", cron("* * * * *"), |policy| policy.enabled = false)),
         }
         assert_eq!(gaps(&world), [(Reason::Held, minute(1), minute(3), 3)], "{leave}");
     }
@@ -56,7 +56,7 @@ fn what_is_pending_gets_its_row_before_the_job_goes() {
 #[test]
 fn a_job_was_not_due_while_it_was_disabled() {
     let mut world = World::new(vec![job("a", cron("0 * * * *"), |_| {})]);
-    edit(&mut world, Job { enabled: false, ..job("a", cron("0 * * * *"), |_| {}) });
+    edit(&mut world, job("a", cron("0 * * * *"), |policy| policy.enabled = false));
     world.pass(HOUR * 5);
     edit(&mut world, job("a", cron("0 * * * *"), |_| {}));
     assert!(world.claims().is_empty() && world.gaps().is_empty());
@@ -165,7 +165,7 @@ fn t9_a_job_that_comes_back_is_due_where_the_clock_comes_once_more() {
 
 #[test]
 fn t9_a_job_that_waits_for_another_does_not_wait_for_the_clock() {
-    let after = Firing::After(Box::new([Dependency { job: name("a"), on: DependencyOn::Any }]));
+    let after = Firing::After(Arc::new(vec![Dependency { job: name("a"), on: DependencyOn::Any }]));
     let mut world = World::new(vec![job("a", cron("* * * * *"), |_| {}), job("b", after, |_| {})]);
     world.pass(MINUTE);
     world.end(Exit::Code(0));
@@ -209,7 +209,7 @@ fn o1_nobody_is_replaced_by_a_claim_that_is_not_durable() {
 
 #[test]
 fn what_an_after_job_was_due_for_in_a_pause_is_skipped() {
-    let after = Firing::After(Box::new([Dependency { job: name("a"), on: DependencyOn::Any }]));
+    let after = Firing::After(Arc::new(vec![Dependency { job: name("a"), on: DependencyOn::Any }]));
     let mut world = World::new(vec![job("a", cron("0 * * * *"), |_| {}), job("b", after, |_| {})]);
     world.ask(Command::Pause { job: name("b"), until: None, reason: None });
     world.pass(HOUR);
@@ -222,8 +222,11 @@ fn what_an_after_job_was_due_for_in_a_pause_is_skipped() {
 #[test]
 fn p4_a_lost_run_is_not_run_again_while_its_job_is_paused_or_disabled() {
     for paused in [true, false] {
-        let rerun = job("a", cron("0 0 * * *"), |policy| policy.on_lost = OnLost::Rerun);
-        let world = World::boot(vec![Job { enabled: paused, ..rerun }], |boot| {
+        let rerun = job("a", cron("0 0 * * *"), |policy| {
+            policy.on_lost = OnLost::Rerun;
+            policy.enabled = paused;
+        });
+        let world = World::boot(vec![rerun], |boot| {
             let mut memory = memory(NOON.minus(HOUR), &cron("0 0 * * *"));
             let pause = Pause { at: NOON, until: None, reason: None };
             memory.pause = paused.then_some(pause);
@@ -237,7 +240,7 @@ fn p4_a_lost_run_is_not_run_again_while_its_job_is_paused_or_disabled() {
 
 #[test]
 fn p2_a_claim_of_a_job_that_was_disabled_meanwhile_is_skipped() {
-    let off = Job { enabled: false, ..job("a", cron("0 * * * *"), |_| {}) };
+    let off = job("a", cron("0 * * * *"), |policy| policy.enabled = false);
     let world = World::boot(vec![off], |boot| {
         boot.unfinished.push(left(RunStatus::Queued, Evidence::NeverStarted));
     });
@@ -352,4 +355,43 @@ fn p13_steps_that_may_fail_and_cannot_be_started_leave_no_run_behind() {
     world.pass(MINUTE);
     assert_eq!(world.statuses(), [RunStatus::Succeeded]);
     assert!(world.scheduler.live_runs().next().is_none(), "its instance is free again");
+}
+
+#[test]
+fn a_dependent_follows_what_its_definition_of_the_moment_names() {
+    let waits_for = |text: &str| {
+        let dependency = Dependency { job: name(text), on: DependencyOn::Success };
+        job("d", Firing::After(Arc::new(vec![dependency])), |_| {})
+    };
+    let hourly = |text: &str| job(text, cron("0 * * * *"), |_| {});
+    let mut world = World::new(vec![hourly("a"), hourly("b"), waits_for("a")]);
+    // Lets an hour pass and a and b end well; returns after which of them d has started.
+    let followed = |world: &mut World| {
+        world.pass(HOUR);
+        let mut followed = Vec::new();
+        for text in ["a", "b"] {
+            let [run] = world.scheduler.open_runs(text)[..] else { panic!("{text} is not alive") };
+            world.end_run(run, Exit::Code(0));
+            world.pass(SECOND);
+            if let [run] = world.scheduler.open_runs("d")[..] {
+                followed.push(text);
+                world.end_run(run, Exit::Code(0));
+            }
+        }
+        followed
+    };
+    let remove = |world: &mut World| {
+        world.ask(Command::Remove { job: name("d"), by: Actor::JobFile, before: None });
+    };
+    assert_eq!(followed(&mut world), ["a"]);
+    edit(&mut world, waits_for("b"));
+    assert_eq!(followed(&mut world), ["b"]);
+    remove(&mut world);
+    assert_eq!(followed(&mut world), [""; 0]);
+    edit(&mut world, waits_for("a"));
+    assert_eq!(followed(&mut world), ["a"]);
+    reload(&mut world, vec![hourly("a"), hourly("b"), waits_for("b")]);
+    assert_eq!(followed(&mut world), ["b"]);
+    reload(&mut world, vec![hourly("a"), hourly("b")]);
+    assert_eq!(followed(&mut world), [""; 0]);
 }

@@ -78,8 +78,7 @@ fn jitter_that_reaches_beyond_the_restore_is_still_to_come() {
 
 #[test]
 fn disabled_jobs_do_not_look_back_when_they_are_enabled() {
-    let mut disabled = job("a", cron("0 * * * *"), |_| {});
-    disabled.enabled = false;
+    let disabled = job("a", cron("0 * * * *"), |policy| policy.enabled = false);
     let world = world(vec![disabled], |_| {});
     assert!(world.gaps().is_empty());
     assert_eq!(world.scheduler.job("a").unwrap().cursor, NOON.minus(RESTORE));
@@ -104,7 +103,8 @@ fn startup_jobs_of_this_boot_may_have_run() {
 #[test]
 fn dependencies_that_came_true_before_the_copy_may_have_been_used_up() {
     let after = |jobs: &[&str]| {
-        Firing::After(jobs.iter().map(|job| Dependency { job: name(job), on: DependencyOn::Any }).collect())
+        let any = jobs.iter().map(|job| Dependency { job: name(job), on: DependencyOn::Any });
+        Firing::After(Arc::new(any.collect()))
     };
     let jobs = || {
         let hourly = |text| job(text, cron("0 0 * * *"), |_| {});
@@ -128,7 +128,7 @@ fn dependencies_that_came_true_before_the_copy_may_have_been_used_up() {
 
 #[test]
 fn runs_of_the_copy_are_lost_without_consequences() {
-    let follows = Firing::After([Dependency { job: name("a"), on: DependencyOn::Any }].into());
+    let follows = Firing::After(Arc::new(vec![Dependency { job: name("a"), on: DependencyOn::Any }]));
     for status in [RunStatus::Queued, RunStatus::Running, RunStatus::Retrying] {
         let a = job("a", cron("0 0 * * *"), |policy| {
             policy.on_lost = OnLost::Rerun;
