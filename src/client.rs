@@ -3,6 +3,10 @@
 //! Owns the way to the socket and the time it may take to say that no daemon answers. It must not know what is
 //! done with a reply, nor print anything.
 
+mod error;
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, Read, Write};
 use std::marker::PhantomData;
 use std::net::Shutdown;
@@ -13,13 +17,16 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::protocol::error::ServiceError;
-use crate::protocol::frame::{Decoder, FrameError, MAX_REPLY_BYTES, encode};
-use crate::protocol::message::{Call, MessageError, Reply};
+use crate::protocol::frame::{Decoder, MAX_REPLY_BYTES, encode};
+use crate::protocol::message::{Call, Reply};
 use crate::protocol::request::Request;
 use crate::protocol::service::{GET_INFO, Info};
+
+pub use error::{CallError, ClientError, ForeignError};
 
 /// How long the daemon may take to have room for a connection, which it has at once unless hundreds wait, and then to
 /// say who it is, for which a busy machine may need its time; both together stay within the two seconds after which
@@ -29,65 +36,8 @@ const GREETING_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// How long a daemon that has answered before may take for a request that waits for nothing but the disk.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Why no daemon can be talked to.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// There is no socket: no daemon runs.
-    #[error("{} does not exist", path.display())]
-    NoSocket { path: PathBuf },
-    /// The socket is left over: no daemon runs.
-    #[error("nobody listens on {}", path.display())]
-    Refused { path: PathBuf },
-    /// The daemon belongs to another user.
-    #[error("{} may not be used by this user", path.display())]
-    NotAllowed { path: PathBuf },
-    /// A process holds the socket and does not answer.
-    #[error("the daemon at {} does not answer", path.display())]
-    Hung { path: PathBuf },
-    /// The daemon has as many clients as it takes.
-    #[error("the daemon at {} has too many clients", path.display())]
-    TooManyClients { path: PathBuf },
-    /// The path does not fit into a socket address (108 bytes, unix(7)).
-    #[error("{} is too long for a socket", path.display())]
-    PathTooLong { path: PathBuf },
-    /// Something else listens there, or a daemon whose version does not fit.
-    #[error("what listens on {} is no daemon of this version: {source}", path.display())]
-    Foreign { path: PathBuf, source: ForeignError },
-    /// The daemon has ended the connection before it has answered.
-    #[error("the daemon has ended the connection")]
-    Closed,
-    /// The system refuses.
-    #[error("cannot talk to the daemon at {}: {source}", path.display())]
-    Io { path: PathBuf, source: io::Error },
-}
-
-/// What of a reply does not fit.
-#[derive(Debug, thiserror::Error)]
-pub enum ForeignError {
-    /// It is no frame.
-    #[error(transparent)]
-    Frame(#[from] FrameError),
-    /// It is no message.
-    #[error(transparent)]
-    Message(#[from] MessageError),
-    /// It does not have the fields of its type.
-    #[error("a reply does not fit: {0}")]
-    Reply(#[from] serde_json::Error),
-    /// It is an error that greetings are not answered with.
-    #[error(transparent)]
-    Greeting(#[from] ServiceError),
-}
-
-/// Why a request was not done.
-#[derive(Debug, thiserror::Error)]
-pub enum CallError {
-    /// The daemon says why.
-    #[error(transparent)]
-    Service(#[from] ServiceError),
-    /// The daemon could not be asked, or its answer not be read; whether the request was done is unknown.
-    #[error(transparent)]
-    Client(#[from] ClientError),
-}
+/// How much is read at once.
+const PIECE_BYTES: usize = 32 << 10;
 
 /// A connection to a daemon.
 #[derive(Debug)]
@@ -133,10 +83,18 @@ impl Client {
     /// # Errors
     /// What the daemon says, or why its answer cannot be had.
     pub fn call<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, CallError> {
+        self.ask(request)?.read()
+    }
+
+    /// Makes a request as [`Client::call`] does, and returns its reply as it came, to be read in place.
+    ///
+    /// # Errors
+    /// The answer cannot be had; what the daemon says comes out when it is read.
+    pub fn ask(&mut self, request: &Request) -> Result<Answer, CallError> {
         let patience = if matches!(request, Request::Wait(_)) { None } else { Some(REPLY_TIMEOUT) };
         self.set_patience(patience)?;
         self.send(request, false)?;
-        Ok(self.receive()?.0)
+        Ok(self.receive()?)
     }
 
     /// Makes a request that is answered with a stream, and returns its replies as they come.
@@ -151,7 +109,7 @@ impl Client {
 
     fn greet(&mut self) -> Result<Info, ClientError> {
         let call = Call { method: GET_INFO.to_owned(), ..Call::default() };
-        let answer = self.write(&call).and_then(|()| Ok(self.receive()?.0));
+        let answer = self.write(&call).and_then(|()| self.receive()?.read());
         let path = self.path.clone();
         answer.map_err(|error| match error {
             CallError::Client(error) => error,
@@ -175,24 +133,11 @@ impl Client {
         }
     }
 
-    /// Reads one reply, and whether more will come.
-    fn receive<T: DeserializeOwned>(&mut self) -> Result<(T, bool), CallError> {
-        let frame = self.read_frame()?;
-        // What was asked for is read at once; to look at the frame first, which takes longer, is for errors and for
-        // replies without parameters.
-        if let Ok(Reply { parameters, continues, error: None }) = serde_json::from_slice(&frame) {
-            return Ok((parameters, continues));
-        }
-        let reply = Reply::decode(&frame).map_err(|error| self.foreign(error))??;
-        let parameters = serde_json::from_slice(reply.parameters.get().as_bytes());
-        Ok((parameters.map_err(|error| self.foreign(error))?, reply.continues))
-    }
-
-    fn read_frame(&mut self) -> Result<Vec<u8>, ClientError> {
-        let mut piece = vec![0; 64 << 10];
+    fn receive(&mut self) -> Result<Answer, ClientError> {
+        let mut piece = [0; PIECE_BYTES];
         loop {
             if let Some(frame) = self.decoder.next_frame().map_err(|error| self.foreign(error))? {
-                return Ok(frame);
+                return Ok(Answer { frame, path: self.path.clone() });
             }
             match self.stream.read(&mut piece) {
                 Ok(0) => return Err(ClientError::Closed),
@@ -223,6 +168,41 @@ impl Client {
     }
 }
 
+/// One reply as it came.
+#[derive(Debug)]
+pub struct Answer {
+    frame: Vec<u8>,
+    path: PathBuf,
+}
+
+impl Answer {
+    /// Reads what was asked for; texts may be borrowed from the reply.
+    ///
+    /// # Errors
+    /// What the daemon says, or that it cannot be understood.
+    pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, CallError> {
+        Ok(self.read_part()?.0)
+    }
+
+    /// Reads one reply of a stream, and whether more will come.
+    fn read_part<'a, T: Deserialize<'a>>(&'a self) -> Result<(T, bool), CallError> {
+        // What was asked for is read at once; to look at the frame first, which takes longer, is for errors and for
+        // replies without parameters. So is what is no text: as a whole it is checked faster than text by text.
+        if let Ok(text) = str::from_utf8(&self.frame)
+            && let Ok(Reply { parameters, continues, error: None }) = serde_json::from_str(text)
+        {
+            return Ok((parameters, continues));
+        }
+        let reply = Reply::decode(&self.frame).map_err(|error| self.foreign(error))??;
+        let parameters = serde_json::from_str(reply.parameters.get());
+        Ok((parameters.map_err(|error| self.foreign(error))?, reply.continues))
+    }
+
+    fn foreign(&self, source: impl Into<ForeignError>) -> ClientError {
+        ClientError::Foreign { path: self.path.clone(), source: source.into() }
+    }
+}
+
 /// Ends a connection from another thread, as if the daemon had.
 #[derive(Debug)]
 pub struct Closer(UnixStream);
@@ -246,7 +226,8 @@ impl<T: DeserializeOwned> Iterator for Replies<T> {
     type Item = Result<T, CallError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let reply = self.client.as_mut()?.receive();
+        let answer = self.client.as_mut()?.receive();
+        let reply = answer.map_err(CallError::from).and_then(|answer| answer.read_part());
         if !matches!(reply, Ok((_, true))) {
             self.client = None;
         }
@@ -279,150 +260,4 @@ fn open(path: &Path) -> Result<UnixStream, ClientError> {
         }
     }
     Ok(UnixStream::from(socket))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::{BufRead, BufReader, Write};
-    use std::os::unix::net::{UnixListener, UnixStream};
-    use std::path::Path;
-    use std::thread;
-
-    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
-
-    use super::{CallError, Client, ClientError};
-    use crate::protocol::error::ServiceError;
-    use crate::protocol::reply::{Done, Names};
-    use crate::protocol::request::{Events, Request};
-
-    const INFO: &str =
-        r#"{"parameters":{"vendor":"jobctl","product":"jobctl","version":"1","url":"","interfaces":[]}}"#;
-
-    const PART: &str = r#"{"parameters":{"names":["a"]},"continues":true}"#;
-
-    /// Takes one client in and answers each of its calls with the next replies.
-    fn serve(path: &Path, answers: &'static [&'static [&'static str]]) -> thread::JoinHandle<Vec<String>> {
-        let listener = UnixListener::bind(path).unwrap();
-        thread::spawn(move || {
-            let (stream, _) = listener.accept().unwrap();
-            let mut reader = BufReader::new(stream);
-            let mut calls = Vec::new();
-            for replies in answers {
-                let mut call = Vec::new();
-                reader.read_until(0, &mut call).unwrap();
-                calls.push(String::from_utf8(call).unwrap());
-                for reply in *replies {
-                    write(reader.get_mut(), reply);
-                }
-            }
-            calls
-        })
-    }
-
-    fn write(stream: &mut UnixStream, reply: &str) {
-        stream.write_all(reply.as_bytes()).unwrap();
-        stream.write_all(&[0]).unwrap();
-    }
-
-    #[test]
-    fn one_connection_makes_many_requests() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("s");
-        let server = serve(
-            &path,
-            &[
-                &[INFO],
-                &[r#"{"parameters":{"names":["a"]}}"#],
-                &[r#"{"error":"io.jobctl.Scheduler.Stopping"}"#],
-                &["{}"],
-            ],
-        );
-        let mut client = Client::connect(&path).unwrap();
-        assert_eq!(client.daemon().version, "1");
-        let names: Names = client.call(&Request::Reload).unwrap();
-        assert_eq!(names.names, ["a"]);
-        let refused = client.call::<Names>(&Request::Release);
-        assert!(matches!(refused, Err(CallError::Service(ServiceError::Stopping))), "{refused:?}");
-        let _: Done = client.call(&Request::Stop).unwrap();
-        let calls = server.join().unwrap();
-        assert_eq!(calls[0], "{\"method\":\"org.varlink.service.GetInfo\",\"parameters\":{}}\0");
-        assert_eq!(calls[1], "{\"method\":\"io.jobctl.Scheduler.Reload\",\"parameters\":{}}\0");
-    }
-
-    #[test]
-    fn a_stream_ends_with_its_last_reply_or_an_error() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("s");
-        let server = serve(&path, &[&[INFO], &[PART, PART, r#"{"parameters":{"names":[]}}"#]]);
-        let client = Client::connect(&path).unwrap();
-        let replies = client.stream::<Names>(&Request::Events(Events::default())).unwrap();
-        assert_eq!(replies.map(|reply| reply.unwrap().names.len()).collect::<Vec<_>>(), [1, 1, 0]);
-        assert!(server.join().unwrap()[1].contains("\"more\":true"));
-
-        let path = directory.path().join("t");
-        let server = serve(&path, &[&[INFO], &[PART]]);
-        let replies = Client::connect(&path).unwrap().stream::<Names>(&Request::Status).unwrap();
-        let ends: Vec<bool> = replies.map(|reply| reply.is_ok()).collect();
-        assert_eq!(ends, [true, false], "the daemon closed in the midst of it");
-        server.join().unwrap();
-    }
-
-    #[test]
-    fn no_daemon_is_told_apart_by_why() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("s");
-        assert!(matches!(Client::connect(&path), Err(ClientError::NoSocket { .. })));
-        assert!(matches!(Client::connect(&path.join("x")), Err(ClientError::NoSocket { .. })));
-        drop(UnixListener::bind(&path).unwrap());
-        assert!(matches!(Client::connect(&path), Err(ClientError::Refused { .. })));
-        let long = directory.path().join("x".repeat(200));
-        assert!(matches!(Client::connect(&long), Err(ClientError::PathTooLong { .. })));
-    }
-
-    #[test]
-    fn a_socket_whose_owner_hangs_is_not_waited_for() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("s");
-        let listener = UnixListener::bind(&path).unwrap();
-        assert!(matches!(Client::connect(&path), Err(ClientError::Hung { .. })), "it never answers");
-        drop(listener);
-
-        let path = directory.path().join("full");
-        let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
-        rustix::net::bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
-        rustix::net::listen(&socket, 0).unwrap();
-        let _first = UnixStream::connect(&path).unwrap();
-        assert!(matches!(Client::connect(&path), Err(ClientError::Hung { .. })), "its backlog is full");
-    }
-
-    #[test]
-    fn what_is_no_daemon_is_not_understood() {
-        let directory = tempfile::tempdir().unwrap();
-        let foreign: [(&str, &'static [&'static [&'static str]]); 2] =
-            [("a", &[&["HTTP/1.1 400 Bad Request"]]), ("b", &[&["{\"parameters\":{\"vendor\":1}}"]])];
-        for (name, answers) in foreign {
-            let path = directory.path().join(name);
-            let server = serve(&path, answers);
-            assert!(matches!(Client::connect(&path), Err(ClientError::Foreign { .. })), "{answers:?}");
-            server.join().unwrap();
-        }
-    }
-
-    #[test]
-    fn a_refusal_is_read_though_the_daemon_has_closed() {
-        let directory = tempfile::tempdir().unwrap();
-        for (name, error) in [("a", "NotAllowed"), ("b", "TooManyClients")] {
-            let path = directory.path().join(name);
-            let listener = UnixListener::bind(&path).unwrap();
-            let client = thread::spawn(move || Client::connect(&path));
-            let (mut stream, _) = listener.accept().unwrap();
-            write(&mut stream, &format!("{{\"error\":\"io.jobctl.Scheduler.{error}\",\"parameters\":{{}}}}"));
-            drop(stream);
-            match client.join().unwrap().unwrap_err() {
-                ClientError::NotAllowed { .. } => assert_eq!(error, "NotAllowed"),
-                ClientError::TooManyClients { .. } => assert_eq!(error, "TooManyClients"),
-                other => panic!("{other:?}"),
-            }
-        }
-    }
 }

@@ -8,6 +8,7 @@ use super::error::CliError;
 use super::render::job;
 use super::select::Filters;
 use super::source::Source;
+use crate::protocol::views::JobLine;
 
 pub(crate) const EXAMPLES: &str = "
 jobctl list
@@ -34,28 +35,32 @@ impl List {
         let mut source = Source::open(context)?;
         if context.json() {
             // A terminal gets it indented; everybody else as it comes, which costs no view.
-            return if context.out.terminal.interactive {
+            if context.out.terminal.interactive {
                 let jobs = source.list(selector, context)?;
-                context.out.json(&jobs).map(|()| 0)
+                context.out.json(&jobs)?;
             } else {
-                let jobs = source.list_as_json(selector, context)?;
-                context.out.json(&jobs).map(|()| 0)
-            };
-        }
-        let jobs = source.lines(selector, context)?;
-        if context.quiet() {
-            for job in &jobs {
-                context.out.line(&job.name)?;
+                source.print_json(selector, context)?;
             }
-        } else if jobs.is_empty() {
-            context.out.note("no jobs");
-        } else {
-            let table = job::table(&jobs, context.now, context.out.terminal);
-            context.out.text(&table)?;
-            if let Source::Files(_) = source {
-                context.out.note("no daemon runs, so nothing starts: `jobctl run` is one");
-            }
+            return Ok(0);
         }
-        Ok(0)
+        let offline = matches!(source, Source::Files(_));
+        source.lines(selector, context, |jobs, context| print(jobs, offline, context))
     }
+}
+
+fn print(jobs: &[JobLine<'_>], offline: bool, context: &mut Context) -> Result<u8, CliError> {
+    if context.quiet() {
+        for job in jobs {
+            context.out.line(&job.name)?;
+        }
+    } else if jobs.is_empty() {
+        context.out.note("no jobs");
+    } else {
+        let table = job::table(jobs, context.now, context.out.terminal);
+        context.out.text(&table)?;
+        if offline {
+            context.out.note("no daemon runs, so nothing starts: `jobctl run` is one");
+        }
+    }
+    Ok(0)
 }

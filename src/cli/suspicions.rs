@@ -20,9 +20,6 @@ const HORIZON: Duration = Duration::from_secs(86_400);
 /// The most fire times looked at, of all jobs together: a check answers within seconds whatever the file says.
 const MOST_FIRE_TIMES: usize = 500_000;
 
-/// The most jobs that a message names.
-const NAMED: usize = 5;
-
 /// Words that shells know themselves, and what can begin a command without being a program.
 const BUILTINS: &[&str] = &[
     "!", ".", ":", "[", "[[", "alias", "bg", "break", "case", "cd", "command", "continue", "declare", "echo",
@@ -231,12 +228,8 @@ fn worst(due: &BTreeMap<i64, Vec<&Job>>, crowd: usize, set: &JobSet, texts: &Tex
     // Of equal crowds the earliest.
     let Some((at, jobs)) = due.iter().rev().max_by_key(|(_, jobs)| jobs.len()) else { return Vec::new() };
     let Some(first) = jobs.first().filter(|_| jobs.len() >= crowd) else { return Vec::new() };
-    let mut names: Vec<String> = jobs.iter().take(NAMED).map(|job| job.name.to_string()).collect();
-    if jobs.len() > NAMED {
-        names.push(format!("{} more", jobs.len() - NAMED));
-    }
     let when = set.timezone.format(Timestamp::from_secs(*at));
-    let names = super::render::text::list(&names);
+    let names = super::render::text::first(jobs.iter().map(|job| job.name.to_string()));
     let message = format!("{} jobs are due in the same second, {when}: {names}", jobs.len());
     let hint = "spread them with jitter = \"5m\", or let a pool limit how many run at once";
     vec![at_job(first, texts, message, hint.to_owned())]

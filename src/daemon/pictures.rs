@@ -24,7 +24,7 @@ use crate::protocol::error::ServiceError;
 use crate::protocol::selector::Selector;
 use crate::protocol::views::{JobLine, JobView};
 use crate::protocol::{filter, reply};
-use crate::store::{Counts, QueryError, Reader, RunRow};
+use crate::store::{Counts, QueryError, Reader, RunRow, Standing};
 
 /// The newest row of each job.
 pub type Latest = HashMap<Name, RunRow>;
@@ -101,9 +101,13 @@ impl Pictures {
     }
 
     /// Returns the jobs as a selector sees them, with what the ledger says of them last.
-    pub fn candidates<'a>(&'a self, latest: &'a Latest) -> Vec<Known<'a>> {
-        let jobs = self.jobs.iter().map(|job| Known::Job(job, latest.get(&job.job.name)));
-        let broken = self.broken.iter().map(|(name, errors)| Known::Broken(name, errors, latest.get(name)));
+    pub fn candidates(&self, latest: &Latest) -> Vec<Known<'_>> {
+        self.all_known(|name| latest.get(name).map(Standing::from))
+    }
+
+    fn all_known(&self, last: impl Fn(&Name) -> Option<Standing>) -> Vec<Known<'_>> {
+        let jobs = self.jobs.iter().map(|job| Known::Job(job, last(&job.job.name)));
+        let broken = self.broken.iter().map(|(name, errors)| Known::Broken(name, errors, last(name)));
         jobs.chain(broken).collect()
     }
 
@@ -136,22 +140,28 @@ impl Pictures {
         reader: Option<&Reader>,
         then: impl FnOnce(&Views<'_>) -> T,
     ) -> Result<T, ServiceError> {
-        let latest = reader.map_or_else(|| Ok(Latest::new()), Pictures::latest)?;
         let counts = reader.map_or_else(|| Ok(BTreeMap::new()), Reader::counts).map_err(internal)?;
+        let latest = reader.map_or_else(|| Ok(Latest::new()), Pictures::latest)?;
         let candidates = self.candidates(&latest);
         let chosen = filter::select(selector, &candidates)?;
-        Ok(then(&Views { chosen, counts: &counts, pictures: self }))
+        Ok(then(&Views { chosen, latest: &latest, counts: &counts, pictures: self }))
     }
 
-    /// Lists jobs in a line each; `None` = without a ledger.
+    /// Lists jobs in a line each, and hands the lines to `then`; `None` = without a ledger.
     ///
     /// # Errors
     /// As [`filter::select`], or the store cannot be read.
-    pub fn lines(&self, selector: &Selector, reader: Option<&Reader>) -> Result<Vec<JobLine>, ServiceError> {
-        let latest = reader.map_or_else(|| Ok(Latest::new()), Pictures::latest)?;
-        let candidates = self.candidates(&latest);
+    pub fn lines<T>(
+        &self,
+        selector: &Selector,
+        reader: Option<&Reader>,
+        then: impl FnOnce(&Lines<'_>) -> T,
+    ) -> Result<T, ServiceError> {
+        let standings = reader.map_or_else(|| Ok(Vec::new()), Reader::standings).map_err(internal)?;
+        let standings: HashMap<Name, Standing> = standings.into_iter().collect();
+        let candidates = self.all_known(|name| standings.get(name).copied());
         let chosen = filter::select(selector, &candidates)?;
-        Ok(chosen.into_iter().map(|known| self.line(known)).collect())
+        Ok(then(&Lines { chosen, pictures: self }))
     }
 
     /// Makes the view of one job, with what the ledger says of it; `None` = there is no such job.
@@ -189,29 +199,50 @@ impl Pictures {
 
     fn view_with(&self, name: &str, latest: &Latest, counts: &BTreeMap<Name, Counts>) -> Option<JobView> {
         let known = self.candidates(latest).into_iter().find(|known| known.name().as_str() == name)?;
-        Some(self.view_of(&known, counts))
+        Some(self.view_of(&known, latest, counts))
     }
 
-    fn view_of(&self, known: &Known<'_>, counts: &BTreeMap<Name, Counts>) -> JobView {
+    fn view_of(&self, known: &Known<'_>, latest: &Latest, counts: &BTreeMap<Name, Counts>) -> JobView {
+        let last = latest.get(known.name());
         match *known {
-            Known::Job(job, last) => job_view(job, last, counts.get(&job.job.name), &self.zone, &self.logs),
-            Known::Broken(name, errors, last) => broken_view(name, errors, last, &self.zone, &self.logs),
+            Known::Job(job, _) => job_view(job, last, counts.get(&job.job.name), &self.zone, &self.logs),
+            Known::Broken(name, errors, _) => broken_view(name, errors, last, &self.zone, &self.logs),
             Known::Gone(name) => JobView { name: name.to_string(), ..JobView::default() },
         }
     }
 
-    fn line(&self, known: &Known<'_>) -> JobLine {
+    fn line<'a>(&'a self, known: &Known<'a>) -> JobLine<'a> {
         match *known {
             Known::Job(job, last) => job_line(job, last, &self.zone),
             Known::Broken(name, _, last) => broken_line(name, last, &self.zone),
-            Known::Gone(name) => JobLine { name: name.to_string(), ..JobLine::default() },
+            Known::Gone(name) => JobLine { name: Cow::Borrowed(name.as_str()), ..JobLine::default() },
         }
+    }
+}
+
+/// The jobs that were chosen; serialized, they become lines one after the other.
+pub struct Lines<'a> {
+    chosen: Vec<&'a Known<'a>>,
+    pictures: &'a Pictures,
+}
+
+impl Lines<'_> {
+    /// Makes the lines.
+    pub fn iter(&self) -> impl Iterator<Item = JobLine<'_>> {
+        self.chosen.iter().map(|known| self.pictures.line(known))
+    }
+}
+
+impl Serialize for Lines<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
     }
 }
 
 /// The jobs that were chosen; serialized, they become views one after the other.
 pub struct Views<'a> {
     chosen: Vec<&'a Known<'a>>,
+    latest: &'a Latest,
     counts: &'a BTreeMap<Name, Counts>,
     pictures: &'a Pictures,
 }
@@ -219,17 +250,7 @@ pub struct Views<'a> {
 impl Views<'_> {
     /// Makes the views.
     pub fn iter(&self) -> impl Iterator<Item = JobView> {
-        self.chosen.iter().map(|known| self.pictures.view_of(known, self.counts))
-    }
-
-    /// Returns how many there are.
-    pub fn len(&self) -> usize {
-        self.chosen.len()
-    }
-
-    /// Says whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.chosen.is_empty()
+        self.chosen.iter().map(|known| self.pictures.view_of(known, self.latest, self.counts))
     }
 }
 
@@ -242,10 +263,10 @@ impl Serialize for Views<'_> {
 /// What is known of a job before there is a view of it.
 #[derive(Clone, Copy, Debug)]
 pub enum Known<'a> {
-    /// A job of the set, and its newest row.
-    Job(&'a JobSnapshot, Option<&'a RunRow>),
+    /// A job of the set, and where its newest run stands.
+    Job(&'a JobSnapshot, Option<Standing>),
     /// A job whose definition does not load.
-    Broken(&'a Name, &'a [Diagnostic], Option<&'a RunRow>),
+    Broken(&'a Name, &'a [Diagnostic], Option<Standing>),
     /// A name that has a history and no definition.
     Gone(&'a Name),
 }
@@ -266,7 +287,7 @@ impl<'a> Known<'a> {
         }
     }
 
-    fn last(&self) -> Option<&'a RunRow> {
+    fn last(&self) -> Option<Standing> {
         match self {
             Known::Job(_, last) | Known::Broken(.., last) => *last,
             Known::Gone(_) => None,
@@ -324,7 +345,7 @@ impl Candidate for Known<'_> {
     }
 
     fn last_active_at(&self) -> Option<DateTime<Utc>> {
-        let at = |run: &RunRow| run.finished_at.or(run.started_at).unwrap_or(run.queued_at);
+        let at = |run: Standing| run.finished_at.or(run.started_at).unwrap_or(run.queued_at);
         self.last().map(at).and_then(Timestamp::to_utc)
     }
 }

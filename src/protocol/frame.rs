@@ -1,5 +1,7 @@
 //! Framing: JSON objects ended by a NUL byte, decoded from pieces of any size, within a bound.
 
+use std::ffi::CStr;
+
 use serde::Serialize;
 
 /// The longest request accepted, in bytes without its NUL.
@@ -53,11 +55,19 @@ impl Decoder {
     /// Once a frame is longer than the limit; the decoder is of no use then.
     pub fn next_frame(&mut self) -> Result<Option<Vec<u8>>, FrameError> {
         let too_long = FrameError::TooLong { limit: self.limit };
-        match self.buffer[self.searched..].iter().position(|byte| *byte == 0) {
-            Some(at) => {
-                let end = self.searched + at;
+        // The standard library finds the end of a C string many bytes at a time.
+        match CStr::from_bytes_until_nul(&self.buffer[self.searched..]) {
+            Ok(found) => {
+                let end = self.searched + found.count_bytes();
                 if end - self.start > self.limit {
                     return Err(too_long);
+                }
+                if self.start == 0 && end + 1 == self.buffer.len() {
+                    // A reply about many jobs is handed over, not copied.
+                    self.searched = 0;
+                    let mut frame = std::mem::take(&mut self.buffer);
+                    frame.truncate(end);
+                    return Ok(Some(frame));
                 }
                 let frame = self.buffer[self.start..end].to_vec();
                 self.start = end + 1;
@@ -67,7 +77,7 @@ impl Decoder {
                 }
                 Ok(Some(frame))
             }
-            None => {
+            Err(_) => {
                 self.searched = self.buffer.len();
                 if self.buffered() > self.limit { Err(too_long) } else { Ok(None) }
             }

@@ -22,8 +22,9 @@ pub struct Jobs {
 
 /// The answer of `Overview`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Lines {
-    pub jobs: Vec<JobLine>,
+pub struct Lines<'a> {
+    #[serde(borrow)]
+    pub jobs: Vec<JobLine<'a>>,
 }
 
 /// The answer of `Show`.

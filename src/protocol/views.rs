@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// One job, as `list` and `show` print it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -47,25 +47,37 @@ pub struct JobView {
     pub error: Option<String>,
 }
 
-/// One job in a line: what the table of `list` shows of it.
+/// One job in a line: what the table of `list` shows of it. Of a hundred thousand of them the texts are borrowed: from
+/// the jobs where they are written, from the reply where they are read.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct JobLine {
-    pub name: String,
+pub struct JobLine<'a> {
+    #[serde(borrow)]
+    pub name: Cow<'a, str>,
     /// As in [`JobView`].
-    pub state: Cow<'static, str>,
+    #[serde(borrow)]
+    pub state: Cow<'a, str>,
     /// The kind of the trigger, and the trigger as written.
-    pub kind: Cow<'static, str>,
-    pub spec: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_fire_time: Option<String>,
+    #[serde(borrow)]
+    pub kind: Cow<'a, str>,
+    #[serde(borrow)]
+    pub spec: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "borrowed", skip_serializing_if = "Option::is_none")]
+    pub next_fire_time: Option<Cow<'a, str>>,
     /// The status of the last run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_status: Option<Cow<'static, str>>,
+    #[serde(borrow, default, deserialize_with = "borrowed", skip_serializing_if = "Option::is_none")]
+    pub last_status: Option<Cow<'a, str>>,
     /// When the last run ended, or else started, or else was due.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
+    #[serde(borrow, default, deserialize_with = "borrowed", skip_serializing_if = "Option::is_none")]
+    pub last_at: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "borrowed", skip_serializing_if = "Option::is_none")]
+    pub description: Option<Cow<'a, str>>,
+}
+
+/// Reads a text that may be absent without a copy of it, which serde makes of everything in an `Option`.
+fn borrowed<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Option<Cow<'a, str>>, D::Error> {
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    Ok(Option::<Text<'a>>::deserialize(from)?.map(|Text(text)| text))
 }
 
 /// A job's pause.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::Row;
 
-use super::rows::{EventRow, JobStateRow, NoticeRow, QueryError, RevisionRow, RunRow, StepRow};
+use super::rows::{EventRow, JobStateRow, NoticeRow, QueryError, RevisionRow, RunRow, Standing, StepRow};
 use crate::core::change::{Actor, NoticeKind, Pause};
 use crate::core::event::EventKind;
 use crate::core::instant::Timestamp;
@@ -52,6 +52,20 @@ pub(super) fn run_row(row: &Row<'_>) -> Result<RunRow, QueryError> {
         ending_at: instant(row, 32)?,
         pool: optional_word(row, 33, "runs.pool", |word| Name::new(word).ok())?,
     })
+}
+
+/// The columns [`standing_row`] reads, in its order.
+pub(super) const STANDING_COLUMNS: &str = "job, status, fire_time, queued_at, started_at, finished_at";
+
+pub(super) fn standing_row(row: &Row<'_>) -> Result<(Name, Standing), QueryError> {
+    let standing = Standing {
+        status: word(row, 1, "runs.status", RunStatus::from_word)?,
+        fire_time: instant(row, 2)?,
+        queued_at: Timestamp::from_micros(row.get(3)?),
+        started_at: instant(row, 4)?,
+        finished_at: instant(row, 5)?,
+    };
+    Ok((name(row, 0, "runs.job")?, standing))
 }
 
 /// The columns [`step_row`] reads, in its order.

@@ -6,11 +6,13 @@
 use std::cmp::Reverse;
 
 use rusqlite::types::Value;
-use rusqlite::{params, params_from_iter};
+use rusqlite::{Row, params, params_from_iter};
 
-use super::columns::{RUN_COLUMNS, STEP_COLUMNS, name, run_row, signed, step_row, unsigned};
+use super::columns::{
+    RUN_COLUMNS, STANDING_COLUMNS, STEP_COLUMNS, name, run_row, signed, standing_row, step_row, unsigned,
+};
 use super::reader::Reader;
-use super::rows::{GapRow, QueryError, RunRow, StepRow};
+use super::rows::{GapRow, QueryError, RunRow, Standing, StepRow};
 use crate::core::instant::Timestamp;
 use crate::core::name::Name;
 use crate::core::run::{RunId, RunStatus};
@@ -195,18 +197,43 @@ impl Reader {
     /// # Errors
     /// [`QueryError`].
     pub fn latest_runs(&self) -> Result<Vec<RunRow>, QueryError> {
-        // A step from name to name in the index, instead of a walk over every row of the ledger.
+        self.newest(RUN_COLUMNS, run_row)
+    }
+
+    /// Returns where the newest run of every job stands, by name: a part of [`Reader::latest_runs`] for a part of
+    /// its time.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn standings(&self) -> Result<Vec<(Name, Standing)>, QueryError> {
+        self.newest(STANDING_COLUMNS, standing_row)
+    }
+
+    fn newest<T>(
+        &self,
+        columns: &str,
+        read: impl Fn(&Row<'_>) -> Result<T, QueryError>,
+    ) -> Result<Vec<T>, QueryError> {
+        // From the newest row of one job to that of the job before it: a step in the index for each job, instead of a
+        // walk over every row of the ledger.
         let sql = format!(
-            "WITH RECURSIVE names (name) AS (
-                SELECT (SELECT min(job) FROM runs INDEXED BY runs_job WHERE job > '')
+            "WITH RECURSIVE newest (run) AS (
+                SELECT (
+                    SELECT run_id FROM runs INDEXED BY runs_job WHERE job > ''
+                    ORDER BY job DESC, run_id DESC LIMIT 1
+                )
                 UNION ALL
-                SELECT (SELECT min(job) FROM runs INDEXED BY runs_job WHERE job > names.name) FROM names
-                WHERE names.name IS NOT NULL
+                SELECT (
+                    SELECT run_id FROM runs INDEXED BY runs_job
+                    WHERE job < (SELECT job FROM runs WHERE run_id = newest.run)
+                    ORDER BY job DESC, run_id DESC LIMIT 1
+                ) FROM newest WHERE newest.run IS NOT NULL
              )
-             SELECT {RUN_COLUMNS} FROM names CROSS JOIN runs
-             ON run_id = (SELECT max(run_id) FROM runs INDEXED BY runs_job WHERE job = names.name)"
+             SELECT {columns} FROM newest CROSS JOIN runs ON run_id = newest.run"
         );
-        self.all(&sql, [], run_row)
+        let mut rows = self.all(&sql, [], read)?;
+        rows.reverse();
+        Ok(rows)
     }
 
     /// Returns the newest row of a job.

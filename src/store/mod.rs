@@ -44,7 +44,9 @@ pub use outbox::Delivery;
 pub use reader::{Counts, Reader};
 pub use restore::{Remains, Restoration, RestoreSite};
 pub use retention::{Gone, Prune};
-pub use rows::{EventRow, GapRow, JobStateRow, NoticeRow, QueryError, RevisionRow, RunRow, StepRow};
+pub use rows::{
+    EventRow, GapRow, JobStateRow, NoticeRow, QueryError, RevisionRow, RunRow, Standing, StepRow,
+};
 pub use writer::{Report, WriterHandle};
 
 /// The name of the database file in the state directory.

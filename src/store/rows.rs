@@ -90,6 +90,24 @@ pub struct RunRow {
     pub result: Option<String>,
 }
 
+/// Where a run stands, and since when: what a list of jobs shows of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// As in [`RunRow`], like the others.
+    pub status: RunStatus,
+    pub fire_time: Option<Timestamp>,
+    pub queued_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+}
+
+impl From<&RunRow> for Standing {
+    fn from(row: &RunRow) -> Self {
+        let RunRow { status, fire_time, queued_at, started_at, finished_at, .. } = *row;
+        Standing { status, fire_time, queued_at, started_at, finished_at }
+    }
+}
+
 /// One command of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepRow {

@@ -1,5 +1,7 @@
 //! Jobs as people see them.
 
+use std::borrow::Cow;
+
 use super::out::Out;
 use super::table::{Entry, Table, Tone};
 use super::text::{count, list, short};
@@ -13,7 +15,7 @@ use crate::protocol::views::{JobLine, JobView, OriginView, PauseView};
 const SHORT: usize = 60;
 
 /// Renders jobs as a table.
-pub(crate) fn table(jobs: &[JobLine], now: Timestamp, terminal: Terminal) -> String {
+pub(crate) fn table(jobs: &[JobLine<'_>], now: Timestamp, terminal: Terminal) -> String {
     let mut table = Table::new(terminal, &["NAME", "STATE", "NEXT", "LAST", "TRIGGER", "DESCRIPTION"]);
     for job in jobs {
         table.row([
@@ -21,7 +23,7 @@ pub(crate) fn table(jobs: &[JobLine], now: Timestamp, terminal: Terminal) -> Str
             Entry::new(&*job.state).tone(state_tone(&job.state)),
             Entry::maybe(job.next_fire_time.as_deref().map(|at| relative_text(at, now))),
             last(job, now),
-            Entry::new(short(&trigger(&job.kind, &job.spec), SHORT)),
+            Entry::new(short(trigger(&job.kind, &job.spec), SHORT)),
             Entry::new(short(job.description.as_deref().unwrap_or_default(), SHORT)),
         ]);
     }
@@ -38,11 +40,14 @@ fn state_tone(state: &str) -> Tone {
 }
 
 /// Writes a trigger as its key and its text; texts that name the key themselves are enough.
-fn trigger(kind: &str, spec: &str) -> String {
+fn trigger<'a>(kind: &'a str, spec: &'a str) -> Cow<'a, str> {
     if spec == kind || spec.strip_prefix(kind).is_some_and(|rest| rest.starts_with(' ')) {
-        spec.to_owned()
+        Cow::Borrowed(spec)
     } else {
-        format!("{kind} {spec}").trim_end().to_owned()
+        match spec.trim_end() {
+            "" => Cow::Borrowed(kind),
+            spec => Cow::Owned([kind, spec].join(" ")),
+        }
     }
 }
 
@@ -57,7 +62,7 @@ fn next_words(job: &JobView, now: Timestamp) -> String {
     }
 }
 
-fn last(job: &JobLine, now: Timestamp) -> Entry {
+fn last(job: &JobLine<'_>, now: Timestamp) -> Entry<'static> {
     let Some(status) = &job.last_status else { return Entry::maybe(None) };
     let ago = job.last_at.as_deref().map(|at| format!(" {}", relative_text(at, now))).unwrap_or_default();
     Entry::new(format!("{status}{ago}")).tone(super::run::status_tone(status))
@@ -75,7 +80,7 @@ pub(crate) fn show(job: &JobView, now: Timestamp, out: &mut Out) -> Result<(), C
         lines.push(("Origin", origin(&job.origin)));
         return fields(&lines, out);
     }
-    lines.push(("Trigger", trigger(&job.trigger.kind, &job.trigger.spec)));
+    lines.push(("Trigger", trigger(&job.trigger.kind, &job.trigger.spec).into_owned()));
     if !job.trigger.description.is_empty() {
         lines.push(("Due", job.trigger.description.clone()));
     }

@@ -38,7 +38,7 @@ pub(crate) fn table(runs: &[RunView], now: Timestamp, terminal: Terminal) -> Str
             Entry::maybe(run.duration_ms.map(millis)),
             Entry::maybe(run.lateness_ms.map(millis)),
             Entry::maybe(ending(run)),
-            Entry::new(short(&why(run), SHORT)),
+            Entry::new(short(why(run), SHORT)),
         ]);
     }
     table.render()

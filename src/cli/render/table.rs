@@ -34,21 +34,21 @@ pub(crate) enum Tone {
 
 /// A cell: its text and how it looks.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Entry {
-    text: String,
+pub(crate) struct Entry<'a> {
+    text: Cow<'a, str>,
     tone: Tone,
     right: bool,
 }
 
-impl Entry {
+impl<'a> Entry<'a> {
     /// Makes a cell.
-    pub(crate) fn new(text: impl Into<String>) -> Self {
+    pub(crate) fn new(text: impl Into<Cow<'a, str>>) -> Self {
         Entry { text: text.into(), tone: Tone::Normal, right: false }
     }
 
     /// Makes a cell of a number, at the right of its column.
     pub(crate) fn number(number: impl ToString) -> Self {
-        Entry { text: number.to_string(), tone: Tone::Normal, right: true }
+        Entry { right: true, ..Entry::new(number.to_string()) }
     }
 
     /// Makes a cell of a text that may not be there.
@@ -67,7 +67,7 @@ impl Entry {
 /// A table while its rows are collected: what nobody looks at is written as it is, for a terminal it is arranged.
 #[derive(Debug)]
 pub(crate) enum Table {
-    Plain { rows: Vec<Vec<Entry>>, unicode: bool },
+    Plain(Plain),
     Arranged(Box<Arranged>),
 }
 
@@ -75,25 +75,18 @@ impl Table {
     /// Makes a table with its headings.
     pub(crate) fn new(terminal: Terminal, headings: &[&str]) -> Self {
         if terminal.interactive || terminal.colour {
-            Table::Arranged(Box::new(Arranged::new(terminal, headings)))
-        } else {
-            let headings = headings.iter().copied().map(Entry::new).collect();
-            Table::Plain { rows: vec![headings], unicode: terminal.unicode }
+            return Table::Arranged(Box::new(Arranged::new(terminal, headings)));
         }
+        let mut plain =
+            Plain { unicode: terminal.unicode, widths: vec![0; headings.len()], ..Plain::default() };
+        plain.row(headings.iter().copied().map(Entry::new));
+        Table::Plain(plain)
     }
 
     /// Adds a row, one cell a heading.
-    pub(crate) fn row(&mut self, entries: impl IntoIterator<Item = Entry>) {
+    pub(crate) fn row<'a>(&mut self, entries: impl IntoIterator<Item = Entry<'a>>) {
         match self {
-            Table::Plain { rows, unicode } => rows.push(
-                entries
-                    .into_iter()
-                    .map(|entry| match plain(&entry.text, *unicode) {
-                        Cow::Borrowed(_) => entry,
-                        Cow::Owned(text) => Entry { text, ..entry },
-                    })
-                    .collect(),
-            ),
+            Table::Plain(table) => table.row(entries),
             Table::Arranged(table) => table.row(entries),
         }
     }
@@ -101,34 +94,74 @@ impl Table {
     /// Writes the table, each line without blanks at its end.
     pub(crate) fn render(self) -> String {
         match self {
-            Table::Plain { rows, .. } => in_columns(&rows),
+            Table::Plain(table) => table.render(),
             Table::Arranged(table) => table.render(),
         }
     }
 }
 
-/// Writes rows in columns as wide as their widest cell, numbers at the right.
-fn in_columns(rows: &[Vec<Entry>]) -> String {
-    let mut widths: Vec<usize> = Vec::new();
-    for row in rows {
-        widths.resize(widths.len().max(row.len()), 0);
-        for (width, entry) in widths.iter_mut().zip(row) {
-            *width = (*width).max(entry.text.width());
+/// A table in columns as wide as their widest cell, numbers at the right.
+///
+/// There may be a hundred thousand rows: the cells are pieces of one text.
+#[derive(Debug, Default)]
+pub(crate) struct Plain {
+    unicode: bool,
+    text: String,
+    cells: Vec<Piece>,
+    /// The width of each column.
+    widths: Vec<usize>,
+}
+
+/// A cell of a plain table.
+#[derive(Debug)]
+struct Piece {
+    /// How many bytes of the text it has.
+    bytes: usize,
+    width: usize,
+    right: bool,
+}
+
+impl Plain {
+    fn row<'a>(&mut self, entries: impl IntoIterator<Item = Entry<'a>>) {
+        for (entry, widest) in entries.into_iter().zip(&mut self.widths) {
+            let text = plain(&entry.text, self.unicode);
+            // No control character is left in it, so every byte of ASCII is as wide as one column.
+            let width = if text.is_ascii() { text.len() } else { text.width() };
+            *widest = width.max(*widest);
+            self.text.push_str(&text);
+            self.cells.push(Piece { bytes: text.len(), width, right: entry.right });
         }
     }
-    let mut text = String::new();
-    for row in rows {
-        for (entry, width) in row.iter().zip(&widths) {
-            let blanks = width - entry.text.width();
-            let (before, after) = if entry.right { (blanks, 0) } else { (0, blanks) };
-            text.extend(std::iter::repeat_n(' ', before));
-            text.push_str(&entry.text);
-            text.extend(std::iter::repeat_n(' ', after + usize::from(GAP)));
+
+    fn render(self) -> String {
+        let line: usize = self.widths.iter().map(|width| width + usize::from(GAP)).sum();
+        let mut text = String::with_capacity(self.cells.len() / self.widths.len().max(1) * line);
+        let mut rest = self.text.as_str();
+        for row in self.cells.chunks(self.widths.len().max(1)) {
+            for (cell, width) in row.iter().zip(&self.widths) {
+                let (cell_text, after) = rest.split_at(cell.bytes);
+                rest = after;
+                let blanks = width - cell.width;
+                let (before, after) = if cell.right { (blanks, 0) } else { (0, blanks) };
+                pad(&mut text, before);
+                text.push_str(cell_text);
+                pad(&mut text, after + usize::from(GAP));
+            }
+            text.truncate(text.trim_end_matches(' ').len());
+            text.push('\n');
         }
-        text.truncate(text.trim_end_matches(' ').len());
-        text.push('\n');
+        text
     }
-    text
+}
+
+/// Writes blanks.
+fn pad(text: &mut String, mut blanks: usize) {
+    const BLANKS: &str = "                                ";
+    while blanks > 0 {
+        let piece = blanks.min(BLANKS.len());
+        text.push_str(&BLANKS[..piece]);
+        blanks -= piece;
+    }
 }
 
 /// A table for somebody who looks at it.
@@ -160,7 +193,7 @@ impl Arranged {
         Arranged { grid, terminal }
     }
 
-    fn row(&mut self, entries: impl IntoIterator<Item = Entry>) {
+    fn row<'a>(&mut self, entries: impl IntoIterator<Item = Entry<'a>>) {
         let unicode = self.terminal.unicode;
         let cells = entries.into_iter().map(|entry| {
             let cell = Cell::new(plain(&entry.text, unicode));

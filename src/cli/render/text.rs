@@ -5,6 +5,9 @@ use std::borrow::Cow;
 /// Makes text of others harmless: control characters become escapes, so that no job's description can move the
 /// cursor or colour the screen; without UTF-8 every other character becomes `?`.
 pub(crate) fn plain(text: &str, unicode: bool) -> Cow<'_, str> {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Cow::Borrowed(text);
+    }
     let harmless = |c: char| !c.is_control() && (unicode || c.is_ascii()) && !is_direction(c);
     if text.chars().all(harmless) {
         return Cow::Borrowed(text);
@@ -43,6 +46,17 @@ pub(crate) fn list(words: &[String]) -> String {
     }
 }
 
+/// Joins the first of many words, and says how many there are besides: `a, b and 12 more`.
+pub(crate) fn first(words: impl ExactSizeIterator<Item = String>) -> String {
+    const NAMED: usize = 5;
+    let besides = words.len().saturating_sub(NAMED);
+    let mut named: Vec<String> = words.take(NAMED).collect();
+    if besides > 0 {
+        named.push(format!("{besides} more"));
+    }
+    list(&named)
+}
+
 /// Says what was done to which jobs: `paused backup`, `paused 12 jobs`.
 pub(crate) fn names(done: &str, names: &[String]) -> String {
     const SHOWN: usize = 5;
@@ -54,12 +68,13 @@ pub(crate) fn names(done: &str, names: &[String]) -> String {
 }
 
 /// Cuts a text to a number of characters, with `...` for what is left out.
-pub(crate) fn short(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
+pub(crate) fn short<'a>(text: impl Into<Cow<'a, str>>, most: usize) -> Cow<'a, str> {
+    let text = text.into();
+    if text.len() <= most || text.chars().count() <= most {
+        return text;
     }
     let kept: String = text.chars().take(most.saturating_sub(3)).collect();
-    format!("{kept}...")
+    Cow::Owned(format!("{kept}..."))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Replies on their way from the loop to a client, in buffers that the loop never waits for.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -12,6 +13,12 @@ use crate::protocol::message::Reply;
 
 /// How many replies of a stream wait for a client that reads slowly, beside the last one.
 const WAITING_REPLIES: usize = 64;
+
+/// How long a reply is before a piece of it leaves.
+const PIECE_BYTES: usize = 32 << 10;
+
+/// By how much a piece is longer than that, mostly: what is written at once is a text.
+const SLACK_BYTES: usize = 1 << 10;
 
 /// The client does not take further replies: it has left, reads too slowly, or asked for one reply only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,16 +38,29 @@ pub struct ReplyHandle {
 impl ReplyHandle {
     /// Answers: with the reply, or the last one of a stream, or an error. Never waits; an answer that the client
     /// does not want, or for which there is no room, is dropped.
+    ///
+    /// A long reply leaves in pieces while the rest of it is written: the client takes it in meanwhile.
     pub fn finish(mut self, result: Result<impl Serialize, ServiceError>) {
-        let frame = match result {
-            Ok(parameters) => encode(&Reply::new(parameters, false)),
-            Err(error) => encode(&Reply::from_error(&error)),
+        let parameters = match result {
+            Ok(parameters) => parameters,
+            Err(error) => return self.fail(&error),
         };
-        let frame = frame.or_else(|error| {
-            encode(&Reply::from_error(&ServiceError::Internal { message: error.to_string() }))
-        });
-        if let Ok(bytes) = frame {
-            // One place of the channel is never taken by a stream, so the last reply always has one.
+        let mut pieces = Pieces { reply: &mut self, bytes: Vec::new(), left: false };
+        match serde_json::to_writer(&mut pieces, &Reply::new(parameters, false)) {
+            Ok(()) => {
+                let mut bytes = pieces.bytes;
+                bytes.push(0);
+                // One place of the channel is never taken by a stream, so the last reply always has one.
+                let _ = self.push(bytes, true);
+            }
+            // The half of a reply has no end.
+            Err(_) if pieces.left => drop(self.give_up()),
+            Err(error) => self.fail(&ServiceError::Internal { message: error.to_string() }),
+        }
+    }
+
+    fn fail(&mut self, error: &ServiceError) {
+        if let Ok(bytes) = encode(&Reply::from_error(error)) {
             let _ = self.push(bytes, true);
         }
     }
@@ -100,11 +120,44 @@ impl ReplyHandle {
     }
 }
 
-/// One reply as bytes.
+/// A reply while it is written.
+struct Pieces<'a> {
+    reply: &'a mut ReplyHandle,
+    /// What has not left.
+    bytes: Vec<u8>,
+    /// True: a piece has left.
+    left: bool,
+}
+
+impl io::Write for Pieces<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.bytes.extend_from_slice(bytes);
+        if self.bytes.len() < PIECE_BYTES {
+            return Ok(());
+        }
+        // Of a client that reads slowly the rest is kept together: one place of the channel is left to its end.
+        if self.reply.frames.as_ref().is_some_and(|frames| frames.capacity() > 1) {
+            let piece = std::mem::replace(&mut self.bytes, Vec::with_capacity(PIECE_BYTES + SLACK_BYTES));
+            self.reply.push(piece, false).map_err(io::Error::other)?;
+            self.left = true;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A reply, or a piece of one, as bytes.
 #[derive(Debug)]
 pub(super) struct Frame {
     pub(super) bytes: Vec<u8>,
-    /// No reply to the same call comes after it.
+    /// Nothing of the same call comes after it.
     pub(super) last: bool,
     _share: Share,
 }
@@ -183,5 +236,42 @@ impl Drop for Share {
         if self.outgoing.bytes.fetch_sub(self.bytes, Ordering::AcqRel) == self.bytes {
             self.outgoing.emptied.notify_waiters();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Frame, Outgoing, PIECE_BYTES, WAITING_REPLIES, channel};
+    use crate::protocol::frame::encode;
+    use crate::protocol::message::Reply;
+
+    /// Answers with a text of so many bytes and returns the frames, and whether the client was given up.
+    fn answer(length: usize, room: usize) -> (Vec<Frame>, bool) {
+        let (reply, mut replies) = channel(&Arc::new(Outgoing::new(room)), false, false);
+        reply.finish(Ok(vec!["x".repeat(1 << 10); length >> 10]));
+        let frames = std::iter::from_fn(|| replies.frames.try_recv().ok()).collect();
+        (frames, replies.given_up())
+    }
+
+    #[test]
+    fn a_long_reply_leaves_in_pieces_that_are_one_frame() {
+        for length in [0, PIECE_BYTES / 2, 10 * PIECE_BYTES, 4 * WAITING_REPLIES * PIECE_BYTES] {
+            let (frames, given_up) = answer(length, usize::MAX);
+            assert!(!given_up && frames.len() <= WAITING_REPLIES + 1);
+            assert_eq!(frames.len() > 1, length > PIECE_BYTES, "{length}");
+            let lasts = frames.iter().filter(|frame| frame.last).count();
+            assert!(lasts == 1 && frames.last().is_some_and(|frame| frame.last));
+            let bytes: Vec<u8> = frames.into_iter().flat_map(|frame| frame.bytes).collect();
+            let whole = encode(&Reply::new(vec!["x".repeat(1 << 10); length >> 10], false)).unwrap();
+            assert!(bytes == whole, "{length}");
+        }
+    }
+
+    #[test]
+    fn a_reply_that_finds_no_room_in_its_midst_gives_the_client_up() {
+        let (frames, given_up) = answer(10 * PIECE_BYTES, 2 * PIECE_BYTES);
+        assert!(given_up && frames.iter().all(|frame| !frame.last), "{}", frames.len());
     }
 }

@@ -9,7 +9,6 @@ use crate::daemon::answers;
 use crate::daemon::clock;
 use crate::daemon::event_loop::EventLoop;
 use crate::daemon::listener::ReplyHandle;
-use crate::daemon::pictures::Views;
 use crate::daemon::views::status::{self, Census};
 use crate::protocol::error::ServiceError;
 use crate::protocol::views::{JobView, RunView};
@@ -19,10 +18,10 @@ use crate::store::{Reader, RunRow};
 use super::Acknowledge;
 use super::texts::Whose;
 
-/// [`reply::Jobs`], whose views are made while they are written.
+/// [`reply::Jobs`] or [`reply::Lines`], whose members are made while they are written.
 #[derive(serde::Serialize)]
-struct JobsReply<'a> {
-    jobs: &'a Views<'a>,
+struct JobsReply<'a, T> {
+    jobs: &'a T,
 }
 
 impl EventLoop {
@@ -59,19 +58,8 @@ impl EventLoop {
     pub(super) fn list(&mut self, list: request::List, reply: ReplyHandle) {
         let whom = self.meant_by(&list.selector);
         self.with_pictures(whom, move |event_loop, pictures| {
-            event_loop.service.queries.ask(move |reader| {
-                // The reply is written here, a view at a time: nothing holds all of them.
-                let mut reply = Some(reply);
-                let listed = reader.map_err(internal).and_then(|reader| {
-                    pictures.list(&list.selector, Some(reader), |views| {
-                        if let Some(reply) = reply.take() {
-                            reply.finish(Ok(JobsReply { jobs: views }));
-                        }
-                    })
-                });
-                if let (Err(error), Some(reply)) = (listed, reply) {
-                    reply.refuse(error);
-                }
+            event_loop.answer_in_place(reply, move |reader, reply| {
+                pictures.list(&list.selector, Some(reader), |views| finish(reply, views))
             });
         });
     }
@@ -79,10 +67,25 @@ impl EventLoop {
     pub(super) fn overview(&mut self, overview: request::Overview, reply: ReplyHandle) {
         let whom = self.meant_by(&overview.selector);
         self.with_pictures(whom, move |event_loop, pictures| {
-            event_loop.answer(reply, move |reader| {
-                let jobs = pictures.lines(&overview.selector, Some(reader))?;
-                Ok(reply::Lines { jobs })
+            event_loop.answer_in_place(reply, move |reader, reply| {
+                pictures.lines(&overview.selector, Some(reader), |lines| finish(reply, lines))
             });
+        });
+    }
+
+    /// Has a list answered from the store. The reply is written where the members are made, one at a time: nothing
+    /// holds all of them. Who asks takes the reply, or says why there is none.
+    fn answer_in_place(
+        &self,
+        reply: ReplyHandle,
+        ask: impl FnOnce(&Reader, &mut Option<ReplyHandle>) -> Result<(), ServiceError> + Send + 'static,
+    ) {
+        self.service.queries.ask(move |reader| {
+            let mut reply = Some(reply);
+            let asked = reader.map_err(internal).and_then(|reader| ask(reader, &mut reply));
+            if let (Err(error), Some(reply)) = (asked, reply) {
+                reply.refuse(error);
+            }
         });
     }
 
@@ -200,5 +203,11 @@ impl EventLoop {
         let view = self.picture(name).bare_view(name);
         let result = view.map(make).ok_or_else(|| internal("the job is gone"));
         self.acknowledge(Acknowledge::new(reply, result));
+    }
+}
+
+fn finish(reply: &mut Option<ReplyHandle>, jobs: &impl serde::Serialize) {
+    if let Some(reply) = reply.take() {
+        reply.finish(Ok(JobsReply { jobs }));
     }
 }

@@ -15,7 +15,7 @@ use crate::core::trigger::{Firing, Trigger};
 use crate::jobfile::Diagnostic;
 use crate::process::Logs;
 use crate::protocol::views::{JobLine, JobView, OriginView, PauseView, TriggerView};
-use crate::store::{Counts, RunRow};
+use crate::store::{Counts, RunRow, Standing};
 
 /// Shows a job as the scheduler has it, with what the ledger says of it. `default` is the zone of jobs that have
 /// no clock.
@@ -85,33 +85,35 @@ pub fn broken_view(
 }
 
 /// Shows a job in a line, as the scheduler has it, with the newest row of the ledger.
-pub fn job_line(snapshot: &JobSnapshot, last: Option<&RunRow>, default: &Zone) -> JobLine {
+pub fn job_line<'a>(snapshot: &'a JobSnapshot, last: Option<Standing>, default: &Zone) -> JobLine<'a> {
     let job = &*snapshot.job;
     let zone = zone_of(job, default);
     JobLine {
-        name: job.name.to_string(),
+        name: Cow::Borrowed(job.name.as_str()),
         state: Cow::Borrowed(snapshot.state.as_str()),
         kind: Cow::Borrowed(job.firing.kind()),
-        spec: trigger_spec(job),
-        next_fire_time: snapshot.next_fire_time.map(|at| zone.format_exact(at)),
-        last_status: last.map(|run| Cow::Borrowed(run.status.as_str())),
-        last_at: last.and_then(last_at).map(|at| zone.format_exact(at)),
-        description: job.about.description.clone(),
+        spec: Cow::Owned(trigger_spec(job)),
+        next_fire_time: snapshot.next_fire_time.map(|at| Cow::Owned(zone.format_exact(at))),
+        description: job.about.description.as_deref().map(Cow::Borrowed),
+        ..last_line(last, zone)
     }
 }
 
 /// Shows a job whose definition does not load in a line.
-pub fn broken_line(name: &Name, last: Option<&RunRow>, zone: &Zone) -> JobLine {
+pub fn broken_line<'a>(name: &'a Name, last: Option<Standing>, zone: &Zone) -> JobLine<'a> {
+    JobLine { name: Cow::Borrowed(name.as_str()), state: Cow::Borrowed("broken"), ..last_line(last, zone) }
+}
+
+/// Makes the part of a line that tells of the newest row.
+fn last_line(last: Option<Standing>, zone: &Zone) -> JobLine<'static> {
     JobLine {
-        name: name.to_string(),
-        state: Cow::Borrowed("broken"),
         last_status: last.map(|run| Cow::Borrowed(run.status.as_str())),
-        last_at: last.and_then(last_at).map(|at| zone.format_exact(at)),
+        last_at: last.and_then(last_at).map(|at| Cow::Owned(zone.format_exact(at))),
         ..JobLine::default()
     }
 }
 
-fn last_at(run: &RunRow) -> Option<Timestamp> {
+fn last_at(run: Standing) -> Option<Timestamp> {
     run.finished_at.or(run.started_at).or(run.fire_time)
 }
 

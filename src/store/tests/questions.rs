@@ -3,7 +3,7 @@
 use super::{apply, at, claim, claim_of, gap, manual, memory, name, started, whole};
 use crate::core::change::{Change, Claim};
 use crate::core::run::{RunId, RunStatus};
-use crate::store::{HistoryFilter, Store};
+use crate::store::{HistoryFilter, Standing, Store};
 
 /// Runs 1 to 12 of the jobs a, b and c, one a minute in turn; every fourth failed; 13 of a is running.
 fn ledger() -> Store {
@@ -70,6 +70,9 @@ fn the_latest_run_has_the_highest_number_whatever_the_clock_said() {
     for (job, run) in expected {
         assert_eq!(store.reader().latest_run(&name(job)).unwrap().unwrap().run, RunId(run));
     }
+    let rows = store.reader().latest_runs().unwrap();
+    let standings: Vec<_> = rows.iter().map(|row| (row.job.clone(), Standing::from(row))).collect();
+    assert_eq!(store.reader().standings().unwrap(), standings);
     assert!(store.reader().latest_run(&name("nobody")).unwrap().is_none());
     let names = store.reader().jobs_with_history().unwrap();
     assert_eq!(names, ["Z", "a", "b", "c"].map(name));

@@ -216,6 +216,24 @@ fn check_warns_and_strict_makes_it_an_error() {
 }
 
 #[test]
+fn check_counts_warnings_that_say_the_same() {
+    let job = |name: u32| format!("[jobs.j{name}]\ncommand = ['/no/such']\nevery = '1h'\n");
+    let sandbox = Sandbox::with_jobs(&(1..=10).map(job).collect::<String>());
+    let output = sandbox.run(["check"]);
+    assert_eq!(output.matches("--> $ROOT/jobs.toml:").count(), 3, "{output}");
+    let counted = "warning: the program \"/no/such\" is not there: 7 times more, for j4, j5, j6, j7, j8 and 2 more\n\
+        note: `jobctl check --all` shows every warning\n";
+    assert!(output.contains(counted), "{output}");
+    assert!(output.contains("10 jobs, 10 warnings"), "{output}");
+    assert_eq!(sandbox.output(["check", "--strict"]).status.code(), Some(2));
+    let all = sandbox.run(["check", "--all"]);
+    assert_eq!(all.matches("--> $ROOT/jobs.toml:").count(), 10, "{all}");
+    let json: serde_json::Value =
+        serde_json::from_slice(&sandbox.output(["check", "--json"]).stdout).expect("JSON");
+    assert_eq!(json.as_array().map(Vec::len), Some(10));
+}
+
+#[test]
 fn a_missing_job_file_is_named() {
     let sandbox = Sandbox::new();
     insta::assert_snapshot!(sandbox.run(["check"]), @r"

@@ -35,7 +35,7 @@ struct Months {
 pub(super) fn days(expression: &Expression, open: bool) -> String {
     let (day, weekday) = (&expression.day, &expression.weekday);
     let months = months(&expression.month);
-    let (any_day, any_weekday) = (sorted(day).len() == 31, week(weekday).len() == 7);
+    let (any_day, any_weekday) = (day.mask().count_ones() == 31, week(weekday).len() == 7);
     let every_day = if expression.both { any_day && any_weekday } else { any_day || any_weekday };
     if every_day {
         let said = open || !months.within.is_empty();

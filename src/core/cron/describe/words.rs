@@ -51,8 +51,13 @@ pub(super) fn runs(values: &[u32]) -> Vec<(u32, u32)> {
 
 /// Returns the values of a field in order; those of years do not matter here.
 pub(super) fn sorted(field: &Field) -> Vec<u32> {
-    let mask = field.mask();
-    (0..64).filter(|value| mask >> value & 1 == 1).collect()
+    let mut mask = field.mask();
+    let mut values = Vec::with_capacity(mask.count_ones() as usize);
+    while mask != 0 {
+        values.push(mask.trailing_zeros());
+        mask &= mask - 1;
+    }
+    values
 }
 
 pub(super) fn ordinal(number: u32) -> String {
