@@ -21,9 +21,6 @@ use crate::{Form, Outcome, child};
 /// Half of the time between two instants of a side: the two sides take turns.
 pub(crate) const HALF: Duration = Duration::from_millis(500);
 
-/// What a start still has to do in the background is over by then.
-const SETTLED: Duration = Duration::from_secs(3);
-
 /// Prints the section.
 pub(crate) fn section(form: Form) -> Outcome<()> {
     let limit = "memory: a process of the same build that sleeps; start: a timerfd and posix_spawn(3)";
@@ -67,8 +64,8 @@ fn resident(daemon: &Running, count: usize) -> Outcome<()> {
 }
 
 fn at_rest(form: Form, daemon: &Running) -> Outcome<()> {
-    // Soon after its start it gives back memory, which is not what rest is like.
-    thread::sleep(SETTLED);
+    // Soon after its start it gives back memory, and after a minute it looks through all histories: rest comes then.
+    thread::sleep(Duration::from_secs(form.pick(3, 63)));
     let (cpu, sleeps) = (daemon.cpu()?, daemon.sleeps()?);
     let seconds = form.pick(5, 60);
     thread::sleep(Duration::from_secs(seconds));

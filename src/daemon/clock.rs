@@ -21,6 +21,10 @@ use crate::process::readable;
 /// The longest sleep: the wall clock is looked at again at least this often, whatever the kernel says of it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
+/// How long before an instant the sleep ends, to be followed by one up to it: who has slept for long finds the caches
+/// of the processor cold and the processor itself at rest, which would be a tenth of a millisecond at the instant.
+const AHEAD: Duration = Duration::from_millis(1);
+
 /// Reads both clocks.
 pub fn now() -> Now {
     let wall = clock_gettime(ClockId::Realtime);
@@ -56,13 +60,17 @@ impl Alarm {
         Ok(Alarm { wall: readable(wall)?, mono: readable(mono)?, armed: Wakeup::default() })
     }
 
-    /// Sets the alarm to what the scheduler wants, at most a minute away.
+    /// Sets the alarm to what the scheduler wants, at most a minute away. Before an instant of the wall clock that is
+    /// not close it rings once more, [`AHEAD`] of it.
     ///
     /// # Errors
     /// Where the kernel refuses; the loop then falls back on its other events.
     pub fn set(&mut self, wakeup: Wakeup, now: Now) -> io::Result<()> {
         let limit = now.wall.plus(LONGEST_SLEEP);
-        let wanted = wakeup.wall.map_or(limit, |at| at.min(limit));
+        let wanted = wakeup.wall.filter(|at| *at < limit).map_or(limit, |at| {
+            let ahead = at.minus(AHEAD);
+            if ahead.since(now.wall) > AHEAD { ahead } else { at }
+        });
         // An alarm that is close enough to the limit is left alone: an idle daemon sets its timer once a minute.
         let keeps =
             self.armed.wall.is_some_and(|armed| armed > now.wall && armed <= limit && wanted == limit);
@@ -142,11 +150,12 @@ fn at(micros: i64) -> Itimerspec {
 mod tests {
     use std::time::Duration;
 
-    use super::{Alarm, now};
+    use super::{AHEAD, Alarm, now};
+    use crate::core::instant::Now;
     use crate::core::scheduler::Wakeup;
 
     #[tokio::test(flavor = "current_thread")]
-    async fn the_alarm_never_rings_early_on_either_clock() {
+    async fn the_alarm_rings_at_the_instant_and_by_the_wall_clock_once_shortly_before() {
         let mut alarm = Alarm::new().unwrap();
         for wall in [true, false] {
             let start = now();
@@ -156,10 +165,16 @@ mod tests {
             } else {
                 Wakeup { wall: None, mono: Some(start.mono.plus(delay)) }
             };
-            alarm.set(wakeup, start).unwrap();
+            if wall {
+                alarm.set(wakeup, start).unwrap();
+                alarm.wait().await;
+                assert!(now().mono.since(start.mono) >= delay - AHEAD);
+            }
+            // Set as of a moment close to the instant, whenever this comes to run.
+            let close = Now { wall: start.wall.plus(delay - AHEAD), ..start };
+            alarm.set(wakeup, close).unwrap();
             alarm.wait().await;
-            let end = now();
-            assert!(end.mono.since(start.mono) >= delay);
+            assert!(now().mono.since(start.mono) >= delay);
         }
     }
 
