@@ -42,7 +42,7 @@ pub(crate) fn section(form: Form) -> Outcome<()> {
     let mut bare = Bare::new(&directory.path().join("bare.db"))?;
     let mut claimed = 0;
     let compared = in_turn(
-        form.pick(7, 31),
+        form.pick(5, 31),
         || batch(|| place.command(&["run-now", "customer-000007", "--force"]), || Ok(())),
         || {
             batch(nothing, || {
@@ -73,7 +73,7 @@ fn grown(form: Form, directory: &Path, few: &Place) -> Outcome<()> {
     ];
     for words in about_little {
         let compared = in_turn(
-            form.pick(5, 31),
+            form.pick(3, 31),
             || batch(|| many.command(words), || Ok(())),
             || batch(|| few.command(words), || Ok(())),
         )?;
@@ -83,7 +83,7 @@ fn grown(form: Form, directory: &Path, few: &Place) -> Outcome<()> {
 }
 
 fn row(form: Form, what: &str, command: impl Fn() -> Command) -> Outcome<()> {
-    let compared = in_turn(form.pick(7, 31), || batch(&command, || Ok(())), || batch(nothing, || Ok(())))?;
+    let compared = in_turn(form.pick(5, 31), || batch(&command, || Ok(())), || batch(nothing, || Ok(())))?;
     table::row(what, Unit::Time, compared);
     Ok(())
 }

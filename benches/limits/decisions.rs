@@ -48,7 +48,7 @@ pub(crate) fn section(form: Form) -> Outcome<()> {
         let mut queue = Queue::new(count);
         for (stage, figure) in STAGES {
             let compared = in_turn(
-                form.pick(5, 15),
+                form.pick(3, 15),
                 || Ok(figure(&clockwork.minute())),
                 || Ok(queue.turn(count.max(10_000))),
             )?;

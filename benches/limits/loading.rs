@@ -72,7 +72,7 @@ fn of_file(form: Form, directory: &Path, count: usize) -> Outcome<()> {
     let mut loads: Vec<Load> = Vec::new();
     // The first load, which does not count, is the one that makes the store.
     let compared = in_turn(
-        form.pick(5, 15),
+        form.pick(3, 15),
         || {
             loads.push(child::ask("load", &[&config, &state])?);
             Ok(loads.last().map_or(f64::NAN, |load| load.seconds))
@@ -93,7 +93,7 @@ fn of_store(form: Form, directory: &Path, count: usize) -> Outcome<f64> {
     open(&state)?.commit(&changes)?;
     let mut loads: Vec<Load> = Vec::new();
     let compared = in_turn(
-        form.pick(5, 15),
+        form.pick(3, 15),
         || {
             loads.push(child::ask("load", &[&config, &state])?);
             Ok(loads.last().map_or(f64::NAN, |load| load.seconds))

@@ -1,6 +1,6 @@
 //! How close jobctl comes to what this machine can do at all.
 //!
-//! `cargo bench --bench limits` runs the short form, two to three minutes on two cores;
+//! `cargo bench --bench limits` runs the short form, two minutes on two cores;
 //! `cargo bench --bench limits -- --long` takes half an hour: it measures three times as many rounds, bursts of every
 //! kind, and a whole minute of rest. Words after the options choose sections: `fires decisions claims starts loading
 //! commands idle retention burst sustained adds`.

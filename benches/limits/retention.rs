@@ -18,16 +18,14 @@ use crate::program::Program;
 use crate::table::{self, Unit};
 use crate::{Form, Outcome};
 
-/// How many rows the ledger has.
-const ROWS: u64 = 1_000_000;
-
 /// To how many jobs they belong; the last of them has failed in every hundredth run.
 const JOBS: u64 = 100;
 
 /// Prints the section.
 pub(crate) fn section(form: Form) -> Outcome<()> {
     let limit = "start: a timerfd and posix_spawn(3), meanwhile";
-    table::section("A ledger of 1,000,000 runs, of which 100 a job are kept", limit);
+    let (rows, many) = form.pick((1_000_000, "1,000,000"), (10_000_000, "10,000,000"));
+    table::section(&format!("A ledger of {many} runs, of which 100 a job are kept"), limit);
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let program = Program::build(directory.path())?;
     let (ours, theirs) = (directory.path().join("ours"), directory.path().join("theirs"));
@@ -37,8 +35,8 @@ pub(crate) fn section(form: Form) -> Outcome<()> {
     let text =
         "timezone = 'UTC'\n".to_owned() + &job("tick", &tick) + &(0..JOBS).map(old).collect::<String>();
     let place = Place::new(directory.path().join("place"), &text)?;
-    fill(&place.state())?;
-    questions(form, &place.state())?;
+    fill(&place.state(), rows)?;
+    questions(form, &place.state(), rows)?;
     let (before, daemon) = (rows_left(&place.state())?, place.daemon()?);
     // After its first run it looks through all histories.
     while fs::metadata(&ours).map_or(0, |file| file.len()) == 0 {
@@ -62,18 +60,18 @@ fn name_of(job: u64) -> String {
 }
 
 /// Writes the ledger, one run a minute in turn of the jobs, up to the year 2025.
-fn fill(state: &Path) -> Outcome<()> {
+fn fill(state: &Path, rows: u64) -> Outcome<()> {
     let session = Session { host: "bench".to_owned(), boot_id: "bench".to_owned(), pid: 1 };
     drop(Store::open(state, session)?);
     let connection = Connection::open(state.join(DATABASE_FILE))?;
     connection.pragma_update(None, "synchronous", "off")?;
     let runs = format!(
-        "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {ROWS})
+        "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {rows})
          INSERT INTO runs (run_id, job, fire_time, status, source, attempt, attempts, queued_at, due_at, started_at,
             finished_at, duration_us, exit_code, host)
          SELECT n, printf('old-%02d', n % {JOBS}), t, iif(n % {JOBS} = {JOBS} - 1 AND n / {JOBS} % 100 = 0, 'failed',
             'succeeded'), 'schedule', 1, 1, t, t, t, t, 1000, 0, 'bench'
-         FROM (SELECT n, (1735689600 - ({ROWS} - n) * 60) * 1000000 AS t FROM numbers)"
+         FROM (SELECT n, (1735689600 - ({rows} - n) * 60) * 1000000 AS t FROM numbers)"
     );
     connection.execute_batch(&runs)?;
     Ok(())
@@ -87,35 +85,37 @@ fn rows_left(state: &Path) -> Outcome<u64> {
 }
 
 /// Prints how soon the newest twenty rows of several kinds are there.
-fn questions(form: Form, state: &Path) -> Outcome<()> {
+fn questions(form: Form, state: &Path, rows: u64) -> Outcome<()> {
     let reader = Reader::open(state)?.ok_or("there is no store")?;
     let all = HistoryFilter { limit: Some(20), ..HistoryFilter::default() };
     let jobs = vec![Name::new(&name_of(JOBS - 1))?];
     let failed = vec![RunStatus::Failed];
-    let since = reader.run(RunId(ROWS / 2))?.map(|row| row.queued_at);
+    let since = reader.run(RunId(rows / 2))?.map(|row| row.queued_at);
     let questions = [
         ("  the newest", all.clone()),
         ("  the newest of a job", HistoryFilter { jobs: jobs.clone(), ..all.clone() }),
         ("  the newest failures", HistoryFilter { statuses: failed.clone(), ..all.clone() }),
         ("  the newest failures of a job", HistoryFilter { statuses: failed, jobs, ..all.clone() }),
         ("  the newest before the middle", HistoryFilter { until: since, ..all.clone() }),
-        ("  a page from the middle", HistoryFilter { before: Some(RunId(ROWS / 2)), ..all.clone() }),
+        ("  a page from the middle", HistoryFilter { before: Some(RunId(rows / 2)), ..all.clone() }),
         ("  what is lost, of which there is none", HistoryFilter { statuses: vec![RunStatus::Lost], ..all }),
     ];
     for (what, filter) in questions {
         let took = (0..form.pick(9, 31)).map(|_| {
-            let (took, rows) = time(|| reader.history(&filter));
-            black_box(rows)?;
+            let (took, found) = time(|| reader.history(&filter));
+            black_box(found)?;
             Ok(took.as_secs_f64())
         });
         let took = median(took.collect::<Outcome<Vec<f64>>>()?.into_iter());
         table::fact(&format!("  history:{what}"), &format!("{:.0} us", took * 1e6));
     }
-    let (took, rows) = time(|| reader.latest_runs());
-    black_box(rows)?;
-    table::fact(
-        &format!("  list: the latest run of {JOBS} jobs"),
-        &format!("{:.0} us", took.as_secs_f64() * 1e6),
-    );
+    let took = (0..form.pick(9, 31)).map(|_| {
+        let (took, standings) = time(|| reader.standings());
+        black_box(standings)?;
+        Ok(took.as_secs_f64())
+    });
+    let took = median(took.collect::<Outcome<Vec<f64>>>()?.into_iter());
+    let what = format!("  list: the newest run of each of {JOBS} jobs");
+    table::fact(&what, &format!("{:.0} us", took * 1e6));
     Ok(())
 }

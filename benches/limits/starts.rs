@@ -73,9 +73,9 @@ impl Starter {
     }
 
     fn against(&mut self, form: Form, command: &Command, bare: &[&CStr], log: bool) -> Outcome<Compared> {
-        let batches = form.pick(3, 10);
+        let batches = form.pick(1, 10);
         in_turn(
-            form.pick(9, 31),
+            form.pick(7, 31),
             || self.batches(batches, command, log),
             || {
                 let (took, done) = time(|| (0..batches).try_for_each(|_| bare_batch(bare)));

@@ -32,7 +32,7 @@ pub(crate) fn section(form: Form) -> Outcome<()> {
     let program = Program::build(directory.path())?;
     let window = Duration::from_secs(form.pick(2, 20));
     let (mut pairs, mut cpu) = (Vec::new(), Vec::new());
-    for round in 0..form.pick(3, 7) {
+    for round in 0..form.pick(2, 7) {
         let bench =
             Bench { program: &program, room: directory.path().join(format!("round-{round}")), window };
         fs::create_dir(&bench.room)?;

@@ -6,7 +6,7 @@
 //! acknowledged to anyone.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -114,19 +114,7 @@ impl WriterHandle {
     /// `retry` is the first pause after a commit that failed; pauses double up to 16 times as much.
     pub fn spawn(store: Store, retry: Duration, report: impl Fn(Report) + Send + 'static) -> WriterHandle {
         let (sender, receiver) = mpsc::channel();
-        let thread = thread::spawn(move || {
-            let mut writer = Writer {
-                store,
-                receiver,
-                report,
-                retry,
-                failures: 0,
-                has_pages: true,
-                pending: VecDeque::new(),
-                chores: VecDeque::new(),
-            };
-            writer.work();
-        });
+        let thread = thread::spawn(move || Writer::new(store, receiver, report, retry).work());
         WriterHandle { sender: Some(sender), thread: Some(thread) }
     }
 
@@ -185,6 +173,19 @@ struct Writer<R> {
 }
 
 impl<R: Fn(Report)> Writer<R> {
+    fn new(store: Store, receiver: Receiver<Work>, report: R, retry: Duration) -> Self {
+        Writer {
+            store,
+            receiver,
+            report,
+            retry,
+            failures: 0,
+            has_pages: true,
+            pending: VecDeque::new(),
+            chores: VecDeque::new(),
+        }
+    }
+
     fn work(&mut self) {
         while self.wait() {
             self.take_what_is_there();
@@ -241,8 +242,13 @@ impl<R: Fn(Report)> Writer<R> {
     }
 
     fn take_what_is_there(&mut self) {
-        while let Ok(work) = self.receiver.try_recv() {
-            self.take(work);
+        loop {
+            match self.receiver.try_recv() {
+                Ok(work) => self.take(work),
+                Err(TryRecvError::Empty) => return,
+                // A stop does not wait for millions of old rows to be deleted: the next start goes on with it.
+                Err(TryRecvError::Disconnected) => return self.chores.clear(),
+            }
         }
     }
 
@@ -363,5 +369,38 @@ impl Store {
     fn fold_log(&self) {
         // A reader may be in the way; the log then stays and is folded by whoever comes next.
         let _ = self.reader.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::{Work, Writer};
+    use crate::core::change::Change;
+    use crate::core::job::Keep;
+    use crate::core::run::RunStatus;
+    use crate::store::Reader;
+    use crate::store::tests::{at, name, open, whole};
+
+    #[test]
+    fn a_stop_commits_what_is_pending_and_leaves_old_rows_to_the_next_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = open(dir.path());
+        for run in 1..=20 {
+            store.commit(&whole(run, "a", i64::try_from(run).unwrap() * 60, RunStatus::Succeeded)).unwrap();
+        }
+        let (sender, receiver) = mpsc::channel();
+        let keep = Keep { runs: 1, age: Duration::from_secs(1 << 40) };
+        sender.send(Work::Prune { jobs: vec![(name("a"), keep)], now: at(99_999) }).unwrap();
+        let changes = vec![Change::Heartbeat { at: at(5_000) }];
+        sender.send(Work::Submit(super::Submission { token: 1, changes })).unwrap();
+        drop(sender);
+        Writer::new(store, receiver, |_| {}, Duration::ZERO).work();
+        let reader = Reader::open(dir.path()).unwrap().unwrap();
+        assert_eq!(reader.heartbeat().unwrap(), Some(at(5_000)));
+        assert_eq!(reader.counts_of(&name("a")).unwrap().values().sum::<u64>(), 20);
+        assert_eq!(reader.history(&Default::default()).unwrap().len(), 20);
     }
 }

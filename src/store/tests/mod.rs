@@ -18,11 +18,11 @@ use crate::core::instant::Timestamp;
 use crate::core::name::Name;
 use crate::core::run::{Exit, Reason, RunId, RunStatus, Source};
 
-fn at(secs: i64) -> Timestamp {
+pub(super) fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(secs)
 }
 
-fn name(text: &str) -> Name {
+pub(super) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
@@ -34,7 +34,7 @@ fn memory() -> Store {
     Store::in_memory(session()).unwrap()
 }
 
-fn open(dir: &Path) -> Store {
+pub(super) fn open(dir: &Path) -> Store {
     Store::open(dir, session()).unwrap()
 }
 
@@ -105,7 +105,7 @@ fn finished(run: u64, status: RunStatus, secs: i64) -> Change {
 }
 
 /// A whole run in three changes.
-fn whole(run: u64, job: &str, secs: i64, status: RunStatus) -> [Change; 3] {
+pub(super) fn whole(run: u64, job: &str, secs: i64, status: RunStatus) -> [Change; 3] {
     [claim(run, job, secs), started(run, secs), finished(run, status, secs + 1)]
 }
 
