@@ -57,7 +57,7 @@ pub(crate) fn section(form: Form) -> Outcome<()> {
         let case = Case { count, shell };
         let mut bench = Bench { case, program: &program, root: directory.path(), rounds: 0, cpu: Vec::new() };
         let mut other = Bench { cpu: Vec::new(), ..bench };
-        let compared = in_turn_cold(form.pick(3, 11), || bench.daemon(), || other.limit())?;
+        let compared = in_turn_cold(form.pick(2, 11), || bench.daemon(), || other.limit())?;
         let way = if shell { "through sh -c" } else { "argv" };
         table::row(&format!("{count} jobs, {way}"), Unit::Time, compared);
         let each = |cpu: &f64| cpu / count as f64;

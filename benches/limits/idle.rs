@@ -67,7 +67,7 @@ fn at_rest(form: Form, daemon: &Running) -> Outcome<()> {
     // Soon after its start it gives back memory, and after a minute it looks through all histories: rest comes then.
     thread::sleep(Duration::from_secs(form.pick(3, 63)));
     let (cpu, sleeps) = (daemon.cpu()?, daemon.sleeps()?);
-    let seconds = form.pick(5, 60);
+    let seconds = form.pick(3, 60);
     thread::sleep(Duration::from_secs(seconds));
     let cpu = daemon.cpu()? - cpu;
     table::fact("  CPU time an hour, nothing due", &format!("{:.1} ms", cpu * 3.6e6 / seconds as f64));
