@@ -125,9 +125,11 @@ pub(crate) fn of_job(job: &Job, programs: &mut Programs) -> Vec<(String, String)
     missing.sort_unstable();
     missing.dedup();
     for program in missing {
-        let place = if program.contains('/') { "not there" } else { "not in the job's PATH" };
-        let hint = "give its whole path, or set PATH in env".to_owned();
-        found.push((format!("the program {program:?} is {place}"), hint));
+        let (place, hint) = match program.contains('/') {
+            true => ("not there", "each run will fail to start"),
+            false => ("not in the job's PATH", "give its whole path, or set PATH in env"),
+        };
+        found.push((format!("the program {program:?} is {place}"), hint.to_owned()));
     }
     found
 }

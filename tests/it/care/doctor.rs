@@ -82,7 +82,7 @@ fn what_the_job_file_and_its_jobs_lack_is_named() {
     sandbox.write("jobs.toml", &format!("{JOBS}[jobs.b]\n{more}"));
     insta::assert_snapshot!(examined(&sandbox).1.join("\n"), @r#"
     problem notifier: n cannot speak: the program "/nobody" is not there
-    warning job file: $ROOT/jobs.toml:4:7: the program "/no/such" is not there (give its whole path, or set PATH in env)
+    warning job file: $ROOT/jobs.toml:4:7: the program "/no/such" is not there (each run will fail to start)
     warning job file: $ROOT/jobs.toml has changed since the daemon read it
     "#);
     sandbox.write("jobs.toml", "[jobs.b]\ncomand = \"x\"\nevery = \"1h\"\n");

@@ -204,7 +204,7 @@ fn check_warns_and_strict_makes_it_an_error() {
     1 | [jobs.a]
       |       ^
       |
-      = help: give its whole path, or set PATH in env
+      = help: each run will fail to start
     "#);
     assert_eq!(sandbox.output(["check", "--strict"]).status.code(), Some(2));
     sandbox.write("jobs.toml", JOBS);
