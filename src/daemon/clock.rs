@@ -61,7 +61,7 @@ impl Alarm {
     }
 
     /// Sets the alarm to what the scheduler wants, at most a minute away. Before an instant of the wall clock that is
-    /// not close it rings once more, [`AHEAD`] of it.
+    /// not close it rings once more, a millisecond ahead of it.
     ///
     /// # Errors
     /// Where the kernel refuses; the loop then falls back on its other events.
