@@ -3,18 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
-use rusqlite::Connection;
-
-use super::ledger::{Standstill, ledger, until_durable};
+use super::ledger::{Standstill, ledger, store, until_durable};
 use super::zones::seconds;
 use crate::features::support::{Pipe, eventually, outcomes, run_to_end, sandbox, write_jobs};
-use crate::harness::{PATIENCE, Sandbox};
-
-fn store(sandbox: &Sandbox) -> Connection {
-    let store = Connection::open(sandbox.path("state/jobctl.db")).expect("the store");
-    store.busy_timeout(PATIENCE).expect("a time-out can be set");
-    store
-}
+use crate::harness::Sandbox;
 
 /// Fails where a job of every second has two outcomes for an instant, or none for one between the first and the last.
 fn without_hole_or_repeat(sandbox: &Sandbox, job: &str) {

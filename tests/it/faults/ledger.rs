@@ -19,6 +19,18 @@ pub(super) struct Row {
     pub(super) last: i64,
 }
 
+/// Opens the store; a statement waits for the commits of a daemon.
+pub(super) fn store(sandbox: &Sandbox) -> Connection {
+    let store = Connection::open(sandbox.path("state/jobctl.db")).expect("the store");
+    store.busy_timeout(PATIENCE).expect("a time-out can be set");
+    store
+}
+
+/// Changes the store by SQL.
+pub(super) fn alter(sandbox: &Sandbox, sql: &str) {
+    store(sandbox).execute_batch(sql).expect("it can be changed");
+}
+
 /// Returns the rows of a job that are durable, oldest first.
 pub(super) fn ledger(sandbox: &Sandbox, job: &str) -> Vec<Row> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -59,10 +71,9 @@ pub(super) struct Standstill(Connection);
 impl Standstill {
     /// Waits for the commit that is under way and lets no other come after it.
     pub(super) fn of(sandbox: &Sandbox) -> Self {
-        let connection = Connection::open(sandbox.path("state/jobctl.db")).expect("the store");
-        connection.busy_timeout(PATIENCE).expect("a time-out can be set");
-        connection.execute_batch("BEGIN IMMEDIATE").expect("the lock of the store");
-        Standstill(connection)
+        let store = store(sandbox);
+        store.execute_batch("BEGIN IMMEDIATE").expect("the lock of the store");
+        Standstill(store)
     }
 }
 

@@ -3,21 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use rusqlite::Connection;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::ledger::{ledger, until_durable};
+use super::ledger::{alter, ledger, until_durable};
 use crate::features::support::{Diary, Pipe, eventually, outcomes, rows, run_now, run_to_end, sandbox};
-use crate::harness::{PATIENCE, Sandbox};
 
 const WAITS: &str = "[jobs.a]\ncommand = 'echo $$ > begun; read code < go; exit $code'\nevery = \"52w\"\n";
-
-/// Changes the store of a daemon that is not there.
-fn rewrite(sandbox: &Sandbox, sql: &str) {
-    let store = Connection::open(sandbox.path("state/jobctl.db")).expect("the store");
-    store.busy_timeout(PATIENCE).expect("a time-out can be set");
-    store.execute_batch(sql).expect("it can be changed");
-}
 
 #[test]
 fn p5_after_a_power_cut_a_run_is_lost_once_and_its_instance_is_free() {
@@ -31,7 +22,7 @@ fn p5_after_a_power_cut_a_run_is_lost_once_and_its_instance_is_free() {
     // What is left of the machine after the power cut: a store that was written in another boot, and no process.
     kill_process(Pid::from_raw(pid).expect("a process"), Signal::KILL).expect("it can be killed");
     eventually("it is dead", || !Path::new(&format!("/proc/{pid}")).exists());
-    rewrite(&sandbox, "UPDATE runs SET boot_id = 'the boot before'");
+    alter(&sandbox, "UPDATE runs SET boot_id = 'the boot before'");
     let daemon = sandbox.daemon();
     assert_eq!(outcomes(&sandbox, "a"), ["lost reboot"]);
     run_now(&sandbox, ["a"]);
@@ -56,7 +47,7 @@ fn p6_a_process_that_has_the_number_of_one_that_is_gone_is_left_alone() {
     eventually("it is dead", || !Path::new(&format!("/proc/{pid}")).exists());
     // Another process has its number by now; it was started at another time.
     let mut other = std::process::Command::new("sleep").arg("1000").spawn().expect("it starts");
-    rewrite(
+    alter(
         &sandbox,
         &format!("UPDATE runs SET pid = {}, ending_at = queued_at, reason = 'cancelled'", other.id()),
     );

@@ -1,10 +1,8 @@
 //! Definitions of added jobs while the store does not have them yet, or cannot be read.
 
-use rusqlite::Connection;
-
-use super::ledger::Standstill;
+use super::ledger::{Standstill, alter};
 use crate::features::support::{eventually, sandbox};
-use crate::harness::{PATIENCE, Sandbox};
+use crate::harness::Sandbox;
 
 const JOBS: &str = "[jobs.declared]\ncommand = \"true\"\nevery = \"1h\"\n";
 
@@ -15,13 +13,6 @@ fn definition(sandbox: &Sandbox, job: &str) -> String {
 
 fn add(sandbox: &Sandbox, job: &str) {
     sandbox.ok(["add", job, "--every", "1h", "--", "true"]);
-}
-
-/// Makes SQL of the store, which waits for the daemon's commits.
-fn alter(sandbox: &Sandbox, sql: &str) {
-    let store = Connection::open(sandbox.path("state/jobctl.db")).expect("the store");
-    store.busy_timeout(PATIENCE).expect("a time-out can be set");
-    store.execute_batch(sql).expect("it can be changed");
 }
 
 #[test]
