@@ -164,6 +164,7 @@ mod tests {
         assert_eq!(Name::new("ä"), Err(NameError::Character('ä')));
         assert_eq!(Name::new(&"n".repeat(129)), Err(NameError::TooLong(129)));
     }
+
     #[test]
     fn names_compare_and_hash_as_their_texts_whether_short_or_long() {
         let lengths = [1, 2, SHORT_BYTES - 1, SHORT_BYTES, SHORT_BYTES + 1, MAX_NAME_BYTES];

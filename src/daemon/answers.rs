@@ -362,11 +362,13 @@ fn jobs_of(
         return Ok(None);
     }
     let chosen = selector.of_jobs();
-    let past = reader.jobs_with_history().map_err(internal)?;
     let no_rows = Latest::new();
     let mut candidates = pictures.candidates(&no_rows);
-    let known: HashSet<&Name> = candidates.iter().map(Known::name).collect();
-    let gone: Vec<&Name> = past.iter().filter(|name| !known.contains(name)).collect();
+    let known: HashSet<&str> = candidates.iter().map(|known| known.name().as_str()).collect();
+    // Where every name is that of a job, the ledger, which is long, is not asked for others.
+    let all_known = !chosen.is_bulk() && chosen.names.iter().all(|name| known.contains(name.as_str()));
+    let past = if all_known { Vec::new() } else { reader.jobs_with_history().map_err(internal)? };
+    let gone: Vec<&Name> = past.iter().filter(|name| !known.contains(name.as_str())).collect();
     candidates.extend(gone.into_iter().map(Known::Gone));
     let found = filter::select(&chosen, &candidates)?;
     Ok(Some(found.into_iter().map(|known| known.name().clone()).collect()))

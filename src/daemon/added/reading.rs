@@ -10,7 +10,6 @@ use std::thread;
 use crate::core::civil::ZoneSource;
 use crate::core::job::Job;
 use crate::core::name::Name;
-use crate::core::trigger::Firing;
 use crate::jobfile::{Diagnostic, Fragments, JobSet, Peers};
 
 /// The job that a definition means, or what keeps it from being one.
@@ -66,10 +65,7 @@ fn read(fragments: &mut Fragments<'_>, name: &Name, toml: &str, others: &Others<
 
 /// Returns the jobs whose ends a job waits for.
 pub(in crate::daemon) fn dependencies(job: &Job) -> Vec<Name> {
-    match &job.firing {
-        Firing::After(dependencies) => dependencies.iter().map(|dependency| dependency.job.clone()).collect(),
-        Firing::Clock(_) | Firing::Startup | Firing::Shutdown => Vec::new(),
-    }
+    job.firing.dependencies().iter().map(|dependency| dependency.job.clone()).collect()
 }
 
 /// The names of definitions, in order: what a job file may name beside its own jobs.
